@@ -1,0 +1,298 @@
+"""Every row of every JSON Lines file, in the order in which data flows. Read this file first.
+
+=====================  ====================  =============================================================
+file                   row                   written by
+=====================  ====================  =============================================================
+problems.jsonl         Problem               LiveCodeBench, or you
+cof_solutions.jsonl    Solution              gen_cof        (training problems, Chain-of-Function programs)
+rollouts.jsonl         Rollout               gen_cof_label  (sampled completions of function prefixes)
+step_labels.jsonl      StepLabel             gen_cof_label  (Monte-Carlo counts per prefix)
+meta_solutions.jsonl   Solution              gen_sol        (clean outcomes for the outer level)
+test_solutions.jsonl   Solution              gen_sol        (candidates to choose from)
+corrected_labels.jsonl CorrectedLabel        train_prm
+test_scores.jsonl      SolutionScores        evaluate_prm
+selections.jsonl       Selection             evaluate_prm
+table.jsonl            TableRow              evaluate_prm
+=====================  ====================  =============================================================
+
+A row is one fact. Its identity is the tuple ``key`` of typed fields, never a string to be parsed. Unknown fields, missing
+fields and wrong types are errors. ``None`` in ``passed`` means "could not be graded": it is not False, it leaves every
+denominator, and tables count it.
+
+Indices are zero-based. A *step* is a function of a program; the *prefix* of step k is the program up to the end of its
+k-th function, and the prefix of the last step is the whole program (paper, section 3.1).
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dreamprm_code.errors import UserError
+
+Index = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class RecordError(UserError):
+    """A row that is not what its type says; the message names the fields."""
+
+
+class Verdict(StrEnum):
+    """What grading a program came to. ``HARNESS_ERROR`` is the grader's failure, never the program's."""
+
+    PASSED = "passed"
+    WRONG_ANSWER = "wrong_answer"
+    RUNTIME_ERROR = "runtime_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    COMPILE_ERROR = "compile_error"
+    NO_CODE = "no_code"
+    HARNESS_ERROR = "harness_error"
+
+    @property
+    def passed(self) -> bool | None:
+        """True, False, or None where the program could not be graded."""
+        return None if self is Verdict.HARNESS_ERROR else self is Verdict.PASSED
+
+
+class Record(BaseModel):
+    """Base of all rows: immutable, strict, with an identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    key_fields: ClassVar[tuple[str, ...]]
+
+    @property
+    def key(self) -> tuple:
+        return tuple(getattr(self, name) for name in self.key_fields)
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> Self:
+        """Check and type one JSON object.
+
+        Raises:
+            RecordError: a field is missing, unknown, or of a wrong type or range.
+        """
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            raise RecordError(cls._explain(error)) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        parts = []
+        for item in error.errors(include_url=False):
+            name = ".".join(map(str, item["loc"]))
+            if item["type"] == "missing":
+                parts.append(f"field '{name}' is missing")
+            elif item["type"] == "extra_forbidden":
+                parts.append(f"field '{name}' is unknown")
+            else:
+                parts.append(f"field '{name}': {item['msg']}" if name else item["msg"])
+        return f"not a {cls.__name__} row: " + "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class Problem(Record):
+    """A programming problem in LiveCodeBench's ``code_generation_lite`` schema, field for field.
+
+    The test cases and the metadata stay the JSON strings that LiveCodeBench ships, so that its files and ours are
+    interchangeable; ``dreamprm_code.problems.test_cases`` decodes them (private ones may also be base64 of zlib of a
+    pickled JSON string).
+    """
+
+    key_fields = ("question_id",)
+
+    question_id: Annotated[str, Field(min_length=1)]
+    question_title: str
+    question_content: str
+    platform: str
+    contest_id: str
+    contest_date: Annotated[str, Field(description="ISO 8601")]
+    starter_code: str
+    difficulty: str
+    public_test_cases: str
+    private_test_cases: str
+    metadata: str
+
+    @property
+    def func_name(self) -> str | None:
+        """Name of the function (or ``Solution`` method) that tests call; None for a stdin problem."""
+        return json.loads(self.metadata or "{}").get("func_name")
+
+    @property
+    def is_functional(self) -> bool:
+        return self.func_name is not None
+
+
+class Solution(Record):
+    """One program sampled for a problem, and what its unit tests said.
+
+    ``output`` is the model's whole answer, ``code`` the program extracted from it ("" if none). ``verdict`` is None while
+    the program has not been graded.
+    """
+
+    key_fields = ("question_id", "solution_idx")
+
+    question_id: str
+    solution_idx: Index
+    output: str
+    code: str
+    finish_reason: str
+    passed: bool | None
+    verdict: Annotated[Verdict, Field(strict=False)] | None
+    reason: str = ""
+    failed_test: Index | None = None
+    cpu_seconds: Annotated[float, Field(ge=0)] | None = None
+    prompt_tokens: Index | None = None
+    completion_tokens: Index | None = None
+
+    @model_validator(mode="after")
+    def _passed_follows_verdict(self) -> Self:
+        expected = None if self.verdict is None else self.verdict.passed
+        if self.passed is not expected:
+            raise ValueError(f"passed={self.passed} contradicts verdict={self.verdict}")
+        return self
+
+
+class Step(Record):
+    """One function of a program: the text from the program's start to the function's end."""
+
+    key_fields = ("question_id", "solution_idx", "step_idx")
+
+    question_id: str
+    solution_idx: Index
+    step_idx: Index
+    num_steps: Annotated[int, Field(ge=1)]
+    name: str
+    prefix: str
+
+    @model_validator(mode="after")
+    def _index_in_range(self) -> Self:
+        if self.step_idx >= self.num_steps:
+            raise ValueError(f"step_idx={self.step_idx} is not below num_steps={self.num_steps}")
+        return self
+
+    @property
+    def is_last(self) -> bool:
+        return self.step_idx == self.num_steps - 1
+
+
+class Rollout(Record):
+    """One sampled completion of a prefix, graded as a whole program.
+
+    ``keeps_prefix`` is False where the policy rewrote the prefix: such a rollout says nothing about the prefix, is kept for
+    the record and leaves its label.
+    """
+
+    key_fields = ("question_id", "solution_idx", "step_idx", "rollout_idx")
+
+    question_id: str
+    solution_idx: Index
+    step_idx: Index
+    rollout_idx: Index
+    output: str
+    code: str
+    keeps_prefix: bool
+    finish_reason: str
+    passed: bool | None
+    verdict: Annotated[Verdict, Field(strict=False)] | None
+    prompt_tokens: Index | None = None
+    completion_tokens: Index | None = None
+
+    _passed_follows_verdict = Solution._passed_follows_verdict
+
+
+class StepLabel(Step):
+    """A step with its Monte-Carlo counts.
+
+    ``mc_value`` = num_correct / num_rollouts (paper, section 3.2). For the last step the counts are the program's own unit-test
+    outcome (1 of 1 or 0 of 1): a clean label, which belongs to the outer level and never to the inner one.
+    """
+
+    num_rollouts: Annotated[int, Field(ge=1)]
+    num_correct: Index
+
+    @model_validator(mode="after")
+    def _counts_in_range(self) -> Self:
+        if self.num_correct > self.num_rollouts:
+            raise ValueError(f"num_correct={self.num_correct} exceeds num_rollouts={self.num_rollouts}")
+        if self.is_last and self.num_rollouts != 1:
+            raise ValueError("the last step is labelled by its own outcome: num_rollouts is 1")
+        return self
+
+    @property
+    def mc_value(self) -> float:
+        return self.num_correct / self.num_rollouts
+
+
+class CorrectedLabel(Record):
+    """A training step's label before and after the bi-level stage, and its loss weight (1.0 unless weights are learned)."""
+
+    key_fields = ("question_id", "solution_idx", "step_idx")
+
+    question_id: str
+    solution_idx: Index
+    step_idx: Index
+    mc_value: Share
+    corrected_value: Share
+    weight: Annotated[float, Field(ge=0.0)]
+
+
+class SolutionScores(Record):
+    """The PRM's probability of success after each step of a program."""
+
+    key_fields = ("question_id", "solution_idx")
+
+    question_id: str
+    solution_idx: Index
+    num_steps: Annotated[int, Field(ge=1)]
+    step_scores: list[Share]
+
+    @model_validator(mode="after")
+    def _one_score_per_step(self) -> Self:
+        if len(self.step_scores) != self.num_steps:
+            raise ValueError(f"{len(self.step_scores)} step_scores for num_steps={self.num_steps}")
+        return self
+
+
+class Selection(Record):
+    """The candidate that a method chose for a problem; ties are broken towards the lowest index and counted."""
+
+    key_fields = ("method", "question_id")
+
+    method: str
+    question_id: str
+    num_candidates: Annotated[int, Field(ge=1)]
+    selected_idx: Index
+    num_tied: Annotated[int, Field(ge=1)]
+    passed: bool | None
+
+
+class TableRow(Record):
+    """One cell row of a result table: solved problems of a method in a stratum, with a 95% interval for the share.
+
+    ``num_solved`` is a float because random choice and subsets of candidates have expected counts.
+    """
+
+    key_fields = ("method", "num_candidates", "difficulty")
+
+    method: str
+    num_candidates: Annotated[int, Field(ge=1)]
+    difficulty: str
+    num_problems: Index
+    num_ungraded: Index
+    num_solved: Annotated[float, Field(ge=0.0)]
+    low: Share
+    high: Share
+
+    @property
+    def pass_at_1(self) -> float:
+        """Share of graded problems solved, in [0, 1]."""
+        return self.num_solved / self.num_problems if self.num_problems else 0.0
