@@ -1,0 +1,113 @@
+"""Split problems by contest date into half-open, disjoint windows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from dreamprm_code.errors import UserError
+from dreamprm_code.records import Problem
+
+
+class WindowError(UserError):
+    """Windows that overlap, hold no time, or hold no problem; the message names them."""
+
+
+class Window(NamedTuple):
+    """Contest dates from ``start`` (included) to ``end`` (excluded), ISO 8601; None leaves that side open."""
+
+    start: str | None
+    end: str | None
+
+    def __str__(self) -> str:
+        return f"[{self.start or '...'}, {self.end or '...'})"
+
+
+class WindowSplit(dict[str, list[Problem]]):
+    """Problems by window name, and how many fell into no window."""
+
+    def __init__(self, windows: Mapping[str, Window]):
+        super().__init__((name, []) for name in windows)
+        self.windows = dict(windows)
+        self.num_outside = 0
+
+    def require(self, name: str) -> list[Problem]:
+        """The problems of a window that must not be empty.
+
+        Raises:
+            WindowError: there is no such window, or no problem in it.
+        """
+        if name not in self:
+            raise WindowError(f"no window '{name}' is set; set it under windows: {{{name}: [start, end]}}")
+        if not self[name]:
+            raise WindowError(
+                f"no problem has a contest date in the window '{name}' {self.windows[name]} ({self.num_outside} are in no "
+                "window); change the window or the problems"
+            )
+        return self[name]
+
+
+def parse_date(text: str) -> datetime:
+    """An ISO 8601 date or time as a naive UTC time; raises ValueError."""
+    moment = datetime.fromisoformat(text.strip())
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def windows_from(setting: Mapping[str, Sequence[str | None]]) -> dict[str, Window]:
+    """Windows from a configuration's ``{name: [start, end]}``; raises WindowError."""
+    windows = {}
+    for name, bounds in setting.items():
+        if isinstance(bounds, str) or len(bounds) != 2:
+            raise WindowError(f"window '{name}': expected [start, end], found {bounds!r}")
+        windows[name] = Window(*bounds)
+    return windows
+
+
+def split_by_windows(problems: Iterable[Problem], windows: Mapping[str, Window]) -> WindowSplit:
+    """Put each problem into the one window that holds its contest date; the order of problems is kept.
+
+    Takes an iterator as well: problems outside all windows are counted and not held.
+
+    Raises:
+        WindowError: a window is empty or is no date, or two windows overlap (both are named).
+        UserError: two problems have one question_id, or a contest date that cannot be read.
+    """
+    spans = {name: _span(name, window) for name, window in windows.items()}
+    ordered = sorted(spans, key=lambda name: spans[name])
+    for earlier, later in itertools.pairwise(ordered):
+        if spans[later][0] < spans[earlier][1]:
+            raise WindowError(
+                f"windows '{earlier}' {windows[earlier]} and '{later}' {windows[later]} overlap; "
+                "they are half-open, so the end of one may be the start of the next"
+            )
+    split = WindowSplit(windows)
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.question_id in seen:
+            raise UserError(f"two problems have the question_id {problem.question_id!r}; delete one of them")
+        seen.add(problem.question_id)
+        try:
+            date = parse_date(problem.contest_date)
+        except ValueError:
+            raise UserError(
+                f"problem {problem.question_id}: contest_date {problem.contest_date!r} is not an ISO 8601 date"
+            ) from None
+        name = next((name for name, (start, end) in spans.items() if start <= date < end), None)
+        if name is None:
+            split.num_outside += 1
+        else:
+            split[name].append(problem)
+    return split
+
+
+def _span(name: str, window: Window) -> tuple[datetime, datetime]:
+    try:
+        start = datetime.min if window.start is None else parse_date(window.start)
+        end = datetime.max if window.end is None else parse_date(window.end)
+    except ValueError:
+        raise WindowError(f"window '{name}' {window}: not ISO 8601 dates") from None
+    if start >= end:
+        raise WindowError(f"window '{name}' {window} holds no time: its end must be later than its start")
+    return start, end
