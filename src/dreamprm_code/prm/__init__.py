@@ -1,0 +1,5 @@
+"""The process reward model: what it reads, how all steps of a problem are scored in one pass, how it is kept and passed on."""
+
+from dreamprm_code.prm.input_text import prm_text
+
+__all__ = ["prm_text"]

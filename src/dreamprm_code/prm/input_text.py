@@ -1,0 +1,96 @@
+"""The one definition of the text that the PRM reads, for training, scoring and search.
+
+Two formats, each a template in ``prompts/``:
+
+* ``native``: the problem, then the program, in which every step is followed by a reserved special token of the tokenizer (the *step
+  token*). The score of step k is read at the k-th step token, so that one pass over a whole program reads all of its steps.
+* ``released``: the text of the released checkpoint, one per prefix, read at its last token. The prefix stands in the block named
+  ``starter_code``, as its authors had it; the question id carries no step suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dreamprm_code.errors import UserError
+from dreamprm_code.records import Problem
+from dreamprm_code.steps import split_program
+
+FORMATS = ("native", "released")
+
+_FIELDS = ("platform", "question_id", "question_title", "question_content", "starter_code")
+
+
+def load_template(format: str) -> str:
+    """The template of a format; the newline that ends the file is not part of it.
+
+    Raises:
+        UserError: an unknown format, or a template that lacks ``{code}`` (in the native format: at its end).
+    """
+    if format not in FORMATS:
+        raise UserError(f"input format '{format}' is not known; choose from {', '.join(FORMATS)}")
+    path = Path(__file__).resolve().parents[3] / "prompts" / f"prm_{format}.txt"
+    return check_template(path.read_text(encoding="utf-8").removesuffix("\n"), format, str(path))
+
+
+def check_template(template: str, format: str, where: str) -> str:
+    """The template itself, if a text can be made from it."""
+    if template.count("{code}") != 1 or (format == "native" and not template.endswith("{code}")):
+        place = "at its end, " if format == "native" else ""
+        raise UserError(f"{where}: a template of the {format} format needs {{code}} {place}exactly once")
+    try:
+        template.format(code="", **dict.fromkeys(_FIELDS, ""))
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(f"{where}: field {error} is unknown; known: code, {', '.join(_FIELDS)}") from None
+    return template
+
+
+def fill(template: str, problem: Problem, code: str, statement: str | None = None) -> str:
+    """The template with a problem and code in it; ``statement`` replaces the problem's own (a shortened one)."""
+    fields = {name: getattr(problem, name) for name in _FIELDS}
+    if statement is not None:
+        fields["question_content"] = statement
+    return template.format(code=code, **fields)
+
+
+def step_pieces(prefixes: Sequence[str]) -> list[str]:
+    """What each prefix adds to the one before it.
+
+    Raises:
+        ValueError: a prefix does not continue the one before it.
+    """
+    pieces, before = [], ""
+    for prefix in prefixes:
+        if not prefix.startswith(before) or (pieces and prefix == before):
+            raise ValueError("the prefixes of a program must grow strictly, each beginning with the one before it")
+        pieces.append(prefix[len(before) :])
+        before = prefix
+    return pieces
+
+
+def program_prefixes(code: str, max_steps: int = 10, granularity: str = "function") -> list[str]:
+    """The step prefixes of a program; code that has no steps (empty, not parsable) is one step."""
+    return [step.prefix for step in split_program(code, max_steps, granularity).steps] or [code]
+
+
+def prm_text(
+    problem: Problem,
+    prefix: str,
+    format: str = "native",
+    *,
+    step_token: str = "",
+    earlier: Sequence[str] | None = None,
+    template: str | None = None,
+) -> str:
+    """The text whose last token's score is that of ``prefix``.
+
+    ``earlier`` are the shorter prefixes of the same program, after each of which the native text has a step token; by default they
+    are found by splitting ``prefix``. The released format ignores them.
+    """
+    template = template if template is not None else load_template(format)
+    if format == "released":
+        return fill(template, problem, prefix)
+    if earlier is None:
+        earlier = [step for step in program_prefixes(prefix) if step != prefix]
+    return fill(template, problem, "".join(piece + step_token for piece in step_pieces([*earlier, prefix])))

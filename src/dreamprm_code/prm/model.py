@@ -1,0 +1,169 @@
+"""The process reward model: a decoder without vocabulary head, LoRA on its attention projections, one linear output.
+
+Departures from the released code: no vocabulary logits and no hidden states but the last are computed; all prefixes of all candidates of
+a problem go through the backbone as one token tree; dropout is off unless asked for, because a pass with dropout cannot be
+repeated by the pass that a hypergradient compares it with.
+"""
+
+# T = tokens of a forest, S = scored steps, B = sequences of a padded batch, H = hidden size
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from dreamprm_code.errors import UserError
+from dreamprm_code.prm.attention import IMPLEMENTATIONS, layout_of
+from dreamprm_code.prm.backbone import BackboneSource, find_backbone, load_backbone
+from dreamprm_code.prm.trees import TreeBatch
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """LoRA as published: rank 8, alpha 16, on the four attention projections (the release adds dropout 0.05)."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class PRMModel(nn.Module):
+    """Backbone and ``head``. ``sigmoid(logit)`` is the probability that the program up to a step will pass all tests.
+
+    ``attention`` chooses how trees are computed (see :mod:`dreamprm_code.prm.attention`); forward-mode derivatives need "math".
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Linear, source: BackboneSource | None = None, attention: str = "auto"):
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.source = source
+        self.attention = attention
+        windows = [getattr(module, "sliding_window", None) for module in self.decoder.modules()]
+        if self.decoder.config.model_type == "mistral":
+            windows.append(self.decoder.config.sliding_window)
+        self.smallest_window = min((window for window in windows if window is not None), default=None)
+
+    @property
+    def decoder(self) -> PreTrainedModel:
+        """The transformers model, inside PEFT's wrapper where there is one."""
+        return self.backbone.get_base_model() if hasattr(self.backbone, "get_base_model") else self.backbone
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of the longest text that the backbone was made for."""
+        return int(self.decoder.config.max_position_embeddings)
+
+    def trainable_parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def hidden_states(self, batch: TreeBatch, attention: str | None = None) -> Tensor:
+        """Final hidden states [T, H] of all nodes."""
+        attention = attention or self.attention
+        if attention not in IMPLEMENTATIONS:
+            raise UserError(f"attention '{attention}' is not known; choose from {', '.join(IMPLEMENTATIONS)}")
+        batch = batch.to(self.device)
+        output = self.backbone(
+            input_ids=batch.token_ids_T[None],
+            position_ids=batch.depths_T[None],
+            # Four dimensions: transformers passes it on and makes no mask of its own. The layout says who sees whom.
+            attention_mask=torch.empty(1, 1, 1, 0, device=self.device),
+            tree_layout=layout_of(batch, attention, self.smallest_window),
+            use_cache=False,
+        )
+        return output.last_hidden_state[0]
+
+    def read(self, hidden_SH: Tensor) -> Tensor:
+        """logit_S in the head's precision (float32 for all but float64 models), whatever autocast is active."""
+        with torch.autocast(hidden_SH.device.type, enabled=False):
+            return self.head(hidden_SH.to(self.head.weight.dtype)).squeeze(-1)
+
+    def forward(self, batch: TreeBatch, attention: str | None = None) -> Tensor:
+        """logit_S, one per sequence, in the order in which the trees' sequences were given."""
+        hidden_TH = self.hidden_states(batch, attention)
+        return self.read(hidden_TH[batch.read_at_S.to(hidden_TH.device)])
+
+    def reference_logits(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """logit_S from one padded sequence per step prefix and transformers' own attention: the simple path, kept as reference."""
+        lengths = torch.tensor([len(sequence) for sequence in sequences], device=self.device)
+        ids_BT = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long, device=self.device)
+        for row, sequence in zip(ids_BT, sequences, strict=True):
+            row[: len(sequence)] = torch.as_tensor(sequence, device=self.device)
+        real_BT = torch.arange(ids_BT.shape[1], device=self.device)[None, :] < lengths[:, None]
+        output = self.backbone(input_ids=ids_BT, attention_mask=real_BT.long(), use_cache=False)
+        return self.read(output.last_hidden_state[torch.arange(len(sequences), device=self.device), lengths - 1])
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Recompute layers in the backward pass. Non-reentrant: the reentrant kind gives wrong forward-mode derivatives."""
+        self.decoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def lora_parameters(model: PRMModel) -> Iterable[tuple[str, nn.Parameter]]:
+    """Name and parameter of every LoRA matrix."""
+    return ((name, parameter) for name, parameter in model.backbone.named_parameters() if "lora_" in name)
+
+
+def wrap_with_lora(backbone: PreTrainedModel, lora: LoraSettings | None, seed: int) -> nn.Module:
+    """Put LoRA around the projections (B = 0, so that the function is unchanged); the rest stays frozen."""
+    if lora is None:
+        return backbone
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.target_modules), bias="none"
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return get_peft_model(backbone, config)
+        except ValueError as error:
+            raise UserError(f"LoRA cannot be put on this backbone ({error}); check the target modules") from None
+
+
+def make_head(hidden_size: int, bias: bool, dtype: torch.dtype, seed: int) -> nn.Linear:
+    """The linear output. Standard deviation 1 / hidden size: first scores lie near 0.5 whatever the scale of the last norm."""
+    head = nn.Linear(hidden_size, 1, bias=bias, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        head.weight.copy_(torch.randn(1, hidden_size, generator=generator) / hidden_size)
+        if bias:
+            head.bias.zero_()
+    return head
+
+
+def build_model(
+    backbone: str | Path,
+    lora: LoraSettings | None = LoraSettings(),  # noqa: B008 (frozen)
+    dtype: torch.dtype = torch.float32,
+    gguf_file: str | None = None,
+    seed: int = 0,
+    head_bias: bool = False,
+    attention: str = "auto",
+) -> PRMModel:
+    """A new model: frozen backbone from a source (see :mod:`dreamprm_code.prm.backbone`), new LoRA and head from ``seed``.
+
+    The head has no bias by default, so that it can be exported as sequence classification without loss (the released one has a
+    bias). LoRA matrices and head are float32 unless the model is float64.
+
+    Raises:
+        UserError: the backbone cannot be found, read or used.
+    """
+    source = find_backbone(str(backbone), gguf_file)
+    decoder = load_backbone(source, dtype, seed)
+    model = PRMModel(
+        wrap_with_lora(decoder, lora, seed + 1),
+        make_head(decoder.config.hidden_size, head_bias, dtype, seed + 2),
+        source,
+        attention,
+    )
+    return model.eval() if lora is None or lora.dropout == 0.0 else model

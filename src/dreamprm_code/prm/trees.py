@@ -1,0 +1,141 @@
+"""Token trees: the prefixes of all candidates of a problem, with every shared token held once.
+
+The sequences of a problem (one per step prefix) form a trie of token ids. Its nodes are stored in depth-first order, so that the
+descendants of node i are exactly the nodes i < j < end[i], and node j may attend to node i if and only if ``i <= j < end[i]``
+(its ancestors and itself). A node's position is its depth: what it would be in each of the sequences that run through it. A
+causal model therefore computes at a node exactly what it would compute there for every such sequence alone.
+
+The trie is built from each text's own tokens: where a byte-pair merge spans the place at which two texts part, they
+simply part one token earlier, and nothing about the result changes.
+
+Several trees stand one after another in a :class:`TreeBatch` (a forest); there is no padding.
+"""
+
+# T = nodes of a tree or of a forest, S = sequences (scored steps)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenTree:
+    """One trie. All arrays are int64; ``read_at_S[s]`` is the node at which sequence s ends, in the order given."""
+
+    token_ids_T: np.ndarray
+    depths_T: np.ndarray
+    ends_T: np.ndarray
+    read_at_S: np.ndarray
+    num_sequence_tokens: int  # what separate, unpadded sequences would take
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.token_ids_T)
+
+
+def _shared_length(left: np.ndarray, right: np.ndarray) -> int:
+    """Number of leading tokens that two sequences share."""
+    length = min(len(left), len(right))
+    differs = left[:length] != right[:length]
+    first = int(differs.argmax()) if length else 0
+    return first if length and differs[first] else length
+
+
+def _sorted_with_shared(sequences: Sequence[Sequence[int]]) -> tuple[list[int], list[np.ndarray], list[int]]:
+    """Lexicographic order, the sorted arrays, and how many leading tokens each shares with the one before it."""
+    if not sequences or not all(len(sequence) for sequence in sequences):
+        raise ValueError("a tree needs at least one sequence, and no sequence may be empty")
+    order = sorted(range(len(sequences)), key=lambda index: sequences[index])
+    arrays = [np.asarray(sequences[index], dtype=np.int64) for index in order]
+    shared = [0] + [_shared_length(left, right) for left, right in zip(arrays, arrays[1:], strict=False)]
+    return order, arrays, shared
+
+
+def build_tree(sequences: Sequence[Sequence[int]]) -> TokenTree:
+    """The trie of these token sequences (lists of ints, non-empty; repeated ones and prefixes of others are fine).
+
+    In lexicographic order a sequence adds to the trie exactly the nodes behind what it shares with its predecessor, and the
+    nodes are met in depth-first order.
+    """
+    order, arrays, shared = _sorted_with_shared(sequences)
+    num_nodes = sum(len(array) - common for array, common in zip(arrays, shared, strict=True))
+    token_ids, depths, ends = (np.empty(num_nodes, dtype=np.int64) for _ in range(3))
+    read_at = np.empty(len(order), dtype=np.int64)
+    path = np.empty(max(map(len, arrays)), dtype=np.int64)  # the open node at each depth
+    open_length = count = 0
+    for index, array, common in zip(order, arrays, shared, strict=True):
+        ends[path[common:open_length]] = count
+        added = len(array) - common
+        token_ids[count : count + added] = array[common:]
+        depths[count : count + added] = np.arange(common, len(array))
+        path[common : len(array)] = np.arange(count, count + added)
+        count += added
+        open_length = len(array)
+        read_at[index] = path[len(array) - 1]
+    ends[path[:open_length]] = count
+    return TokenTree(token_ids, depths, ends, read_at, sum(map(len, arrays)))
+
+
+def group_sequences(sequences: Sequence[Sequence[int]], max_tokens: int) -> list[list[int]]:
+    """Split sequences into groups whose tries hold at most ``max_tokens`` nodes each.
+
+    Neighbours in lexicographic order share most, so groups are runs of that order; a sequence that exceeds the budget alone
+    has a group to itself. Returns indices into ``sequences``.
+    """
+    order, arrays, shared = _sorted_with_shared(sequences)
+    groups: list[list[int]] = []
+    size = max_tokens + 1
+    for index, array, common in zip(order, arrays, shared, strict=True):
+        added = len(array) - common
+        if size + added > max_tokens:
+            groups.append([])
+            size, added = 0, len(array)
+        groups[-1].append(index)
+        size += added
+    return groups
+
+
+@dataclass
+class TreeBatch:
+    """Trees one after another. ``read_at_S`` follows the order of the trees and, within each, of its sequences."""
+
+    token_ids_T: Tensor
+    depths_T: Tensor
+    ends_T: Tensor
+    read_at_S: Tensor
+    num_sequence_tokens: int = 0
+    num_steps: list[int] = field(default_factory=list)  # scored sequences of each tree
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # attention layouts, see attention.py
+
+    @property
+    def num_tokens(self) -> int:
+        return self.token_ids_T.numel()
+
+    def to(self, device: torch.device | str) -> TreeBatch:
+        """The same batch with its token ids, depths and read positions on a device; ``ends_T`` follows."""
+        if self.token_ids_T.device == torch.device(device):
+            return self
+        return TreeBatch(
+            *(tensor.to(device) for tensor in (self.token_ids_T, self.depths_T, self.ends_T, self.read_at_S)),
+            self.num_sequence_tokens,
+            self.num_steps,
+        )
+
+
+def collate(trees: Sequence[TokenTree]) -> TreeBatch:
+    """Put trees one after another; node indices are shifted, depths are not."""
+    offsets = np.cumsum([0, *(tree.num_tokens for tree in trees)])[:-1]
+    return TreeBatch(
+        torch.from_numpy(np.concatenate([tree.token_ids_T for tree in trees])),
+        torch.from_numpy(np.concatenate([tree.depths_T for tree in trees])),
+        torch.from_numpy(np.concatenate([tree.ends_T + offset for tree, offset in zip(trees, offsets, strict=True)])),
+        torch.from_numpy(np.concatenate([tree.read_at_S + offset for tree, offset in zip(trees, offsets, strict=True)])),
+        sum(tree.num_sequence_tokens for tree in trees),
+        [len(tree.read_at_S) for tree in trees],
+    )
