@@ -1,0 +1,105 @@
+"""Split a program into its steps: growing prefixes, one per function.
+
+The released code of the paper guesses functions from lines; its prefixes can shrink and end inside a function. Here the
+boundaries come from Python's own parser:
+
+* Every function or method that lies in no other function is a step; nested functions stay inside theirs.
+* A prefix ends with its function (and a comment on that last line), without the line break.
+* What stands between two functions (imports, constants, a class header, decorators, comments) belongs to the later one;
+  what follows the last function belongs to the last step, so that the last prefix is the whole program.
+* A program without functions is one step.
+* Above ``max_steps`` functions, the last step takes all the rest.
+* A program that Python cannot parse (cut off, another language) is one step, and ``fallback`` says so.
+"""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+from dreamprm_code.steps.python_source import Line, function_end, functions_of, lines_of, parse
+
+Granularity = Literal["function", "line", "program"]
+GRANULARITIES: tuple[str, ...] = get_args(Granularity)
+
+UNPARSABLE = "unparsable"
+"""The fallback: the program does not parse and is one step (for lines: its physical lines are the steps)."""
+
+PROGRAM_NAME = "<program>"
+"""Name of the one step of a program that is not split."""
+
+
+class ProgramStep(NamedTuple):
+    """A step's name (qualified function name) and the program's text from its start to the step's end."""
+
+    name: str
+    prefix: str
+
+
+class ProgramSteps(NamedTuple):
+    """Steps in order. Prefixes grow strictly and the last is the program; ``fallback`` names why it was not split, if so."""
+
+    steps: tuple[ProgramStep, ...]
+    fallback: str | None
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        return tuple(step.prefix for step in self.steps)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Each step's own text; joined, they are the program."""
+        starts = (0, *(len(step.prefix) for step in self.steps))
+        return tuple(step.prefix[start:] for start, step in zip(starts, self.steps, strict=False))
+
+
+def split_program(code: str, max_steps: int | None = 10, granularity: str = "function") -> ProgramSteps:
+    """Split ``code`` into at most ``max_steps`` steps (default 10, as the released code; None: no cap).
+
+    ``granularity`` is "function" (the method), or for ablations "line" (every logical line that holds code: a statement
+    over several lines is one, comments belong to the line after them) or "program" (one step).
+
+    Raises:
+        ValueError: ``max_steps`` is below 1 or the granularity unknown.
+    """
+    if max_steps is not None and max_steps < 1:
+        raise ValueError(f"max_steps is {max_steps}; at least one step is needed")
+    if granularity not in GRANULARITIES:
+        raise ValueError(f"unknown granularity {granularity!r}; choose from {', '.join(GRANULARITIES)}")
+    whole = (ProgramStep(PROGRAM_NAME, code),)
+    if granularity == "program":
+        return ProgramSteps(whole, None)
+    tree = parse(code)
+    lines = lines_of(code)
+    if granularity == "line":
+        numbers = _code_line_numbers(lines) if tree is not None else None
+        fallback = None if numbers is not None else UNPARSABLE
+        if numbers is None:
+            numbers = [number for number, line in enumerate(lines) if line.text.strip()]
+        ends = [(f"line {number + 1}", lines[number].start + len(lines[number].text.rstrip())) for number in numbers]
+        return ProgramSteps(_steps(code, ends, max_steps) or whole, fallback)
+    if tree is None:
+        return ProgramSteps(whole, UNPARSABLE)
+    ends = [(function.name, function_end(function, code, lines)) for function in functions_of(tree)]
+    return ProgramSteps(_steps(code, ends, max_steps) or whole, None)
+
+
+def _steps(code: str, ends: Sequence[tuple[str, int]], max_steps: int | None) -> tuple[ProgramStep, ...]:
+    """Cut ``code`` at the offsets; the last step runs to its end, and takes all steps beyond the cap."""
+    if not ends:
+        return ()
+    num_steps = min(len(ends), max_steps or len(ends))
+    tail = ends[num_steps - 1 :]
+    tail_name = tail[0][0] if len(tail) == 1 else f"{tail[0][0]} ... {tail[-1][0]}"
+    return (*(ProgramStep(name, code[:end]) for name, end in ends[: num_steps - 1]), ProgramStep(tail_name, code))
+
+
+def _code_line_numbers(lines: Sequence[Line]) -> list[int] | None:
+    """Numbers (from 0) of the physical lines at which a logical line ends, or None if the program cannot be tokenized."""
+    source = io.StringIO("".join(line.text + "\n" for line in lines), newline="\n")
+    try:
+        return [token.start[0] - 1 for token in tokenize.generate_tokens(source.readline) if token.type == tokenize.NEWLINE]
+    except (tokenize.TokenError, SyntaxError):
+        return None
