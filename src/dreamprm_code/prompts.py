@@ -1,0 +1,113 @@
+"""Chat messages for the policy, made from the templates in ``prompts/``.
+
+A template is Markdown with ``{fields}``, filled in with a problem's values. Values are inserted as they are: braces in a
+problem or a program mean nothing. The fixed text stands first, so that a server's prefix cache serves all problems. The only
+role is ``user``, which every chat template knows. What the PRM reads is another matter: see ``prm/input_text.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from dreamprm_code.errors import UserError
+from dreamprm_code.records import Problem
+
+Style = Literal["cof", "plain"]
+
+FOLDER = Path(__file__).resolve().parents[2] / "prompts"
+
+REQUIRED_FIELDS = {
+    "cof_stdin": {"question_content"},
+    "cof_functional": {"question_content", "starter_code"},
+    "plain_stdin": {"question_content"},
+    "plain_functional": {"question_content", "starter_code"},
+    "continuation": {"question_content", "prefix"},
+}
+"""Templates, and the fields without which their prompt would make no sense."""
+
+_PROBLEM_FIELDS = ("question_title", "question_content", "starter_code", "platform", "question_id", "func_name")
+
+
+class PromptError(UserError):
+    """A template that is missing or cannot be filled; the message names the file and the field."""
+
+
+def solution_messages(problem: Problem, style: Style = "cof") -> list[dict[str, str]]:
+    """Ask for a program: as a Chain of Functions ("cof", paper section 3.1), or without a word on structure ("plain").
+
+    Stdin and functional problems have a template each.
+
+    Raises:
+        PromptError: an unknown style, or a template that cannot be filled.
+    """
+    kind = "functional" if problem.is_functional else "stdin"
+    return _messages(f"{style}_{kind}", problem, {})
+
+
+def continuation_messages(problem: Problem, prefix: str) -> list[dict[str, str]]:
+    """Ask in words for a program that begins with ``prefix``, for servers whose answer cannot be started for them.
+
+    Raises:
+        PromptError: the template cannot be filled.
+    """
+    return _messages("continuation", problem, {"prefix": prefix})
+
+
+def prompt_fingerprint() -> str:
+    """SHA-256 (hex) over all templates: part of what decides what a sampling stage's rows are."""
+    texts = "\0".join(f"{name}\0{load_template(name)}" for name in sorted(REQUIRED_FIELDS))
+    return hashlib.sha256(texts.encode()).hexdigest()
+
+
+@functools.cache
+def load_template(name: str) -> str:
+    """A template's text, checked, without the newline that ends its file.
+
+    Raises:
+        PromptError: there is no such template, or its fields are not what they must be.
+    """
+    if name not in REQUIRED_FIELDS:
+        raise PromptError(f"there is no prompt '{name}'; choose from {', '.join(REQUIRED_FIELDS)}")
+    path = FOLDER / f"{name}.md"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PromptError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path}: not UTF-8 text ({error})") from None
+    return check_template(text.removesuffix("\n"), name, str(path))
+
+
+def check_template(text: str, name: str, where: str) -> str:
+    """The template itself, if its fields are known and the required ones are there.
+
+    Raises:
+        PromptError: names the field, or says that a brace stands alone.
+    """
+    known = {*_PROBLEM_FIELDS, *(("prefix",) if name == "continuation" else ())}
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise PromptError(f"{where}: {error}; write a brace that is no field as {{{{ or }}}}") from None
+    found = set()
+    for _, field, format_spec, conversion in parts:
+        if field is None:
+            continue
+        if field not in known or format_spec or conversion:
+            raise PromptError(f"{where}: field '{{{field}}}' is unknown; known: {', '.join(sorted(known))}")
+        found.add(field)
+    missing = sorted(REQUIRED_FIELDS[name] - found)
+    if missing:
+        raise PromptError(f"{where}: field '{{{missing[0]}}}' is missing")
+    return text
+
+
+def _messages(name: str, problem: Problem, more: Mapping[str, str]) -> list[dict[str, str]]:
+    fields = {field: getattr(problem, field) or "" for field in _PROBLEM_FIELDS}
+    fields = {field: value.strip("\n") for field, value in fields.items()}
+    return [{"role": "user", "content": load_template(name).format(**fields, **more)}]
