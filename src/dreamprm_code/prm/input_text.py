@@ -2,10 +2,11 @@
 
 Two formats, each a template in ``prompts/``:
 
-* ``native``: the problem, then the program, in which every step is followed by a reserved special token of the tokenizer (the *step
-  token*). The score of step k is read at the k-th step token, so that one pass over a whole program reads all of its steps.
-* ``released``: the text of the released checkpoint, one per prefix, read at its last token. The prefix stands in the block named
-  ``starter_code``, as its authors had it; the question id carries no step suffix.
+* ``native``: the problem, then the program, in which every step is followed by a reserved special token of the
+  tokenizer (the *step token*). The score of step k is read at the k-th step token, so that one pass over a whole
+  program reads all of its steps.
+* ``released``: the text of the released checkpoint, one per prefix, read at its last token. The prefix stands in the
+  block named ``starter_code``, as its authors had it; the question id carries no step suffix.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ def prm_text(
 ) -> str:
     """The text whose last token's score is that of ``prefix``.
 
-    ``earlier`` are the shorter prefixes of the same program, after each of which the native text has a step token; by default they
-    are found by splitting ``prefix``. The released format ignores them.
+    ``earlier`` are the shorter prefixes of the same program, after each of which the native text has a step token; by
+    default they are found by splitting ``prefix``. The released format ignores them.
     """
     template = template if template is not None else load_template(format)
     if format == "released":

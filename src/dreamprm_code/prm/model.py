@@ -1,8 +1,8 @@
 """The process reward model: a decoder without vocabulary head, LoRA on its attention projections, one linear output.
 
-Departures from the released code: no vocabulary logits and no hidden states but the last are computed; all prefixes of all candidates of
-a problem go through the backbone as one token tree; dropout is off unless asked for, because a pass with dropout cannot be
-repeated by the pass that a hypergradient compares it with.
+Departures from the released code: no vocabulary logits and no hidden states but the last are computed; all prefixes of
+all candidates of a problem go through the backbone as one token tree; dropout is off unless asked for, because a pass
+with dropout cannot be repeated by the pass that a hypergradient compares it with.
 """
 
 # T = tokens of a forest, S = scored steps, B = sequences of a padded batch, H = hidden size
@@ -94,7 +94,7 @@ class PRMModel(nn.Module):
         return self.read(hidden_TH[batch.read_at_S.to(hidden_TH.device)])
 
     def reference_logits(self, sequences: Sequence[Sequence[int]]) -> Tensor:
-        """logit_S from one padded sequence per step prefix and transformers' own attention: the simple path, kept as reference."""
+        """logit_S from one padded sequence per prefix and transformers' own attention: the simple path, kept as reference."""
         lengths = torch.tensor([len(sequence) for sequence in sequences], device=self.device)
         ids_BT = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long, device=self.device)
         for row, sequence in zip(ids_BT, sequences, strict=True):

@@ -1,9 +1,10 @@
 """Token trees: the prefixes of all candidates of a problem, with every shared token held once.
 
-The sequences of a problem (one per step prefix) form a trie of token ids. Its nodes are stored in depth-first order, so that the
-descendants of node i are exactly the nodes i < j < end[i], and node j may attend to node i if and only if ``i <= j < end[i]``
-(its ancestors and itself). A node's position is its depth: what it would be in each of the sequences that run through it. A
-causal model therefore computes at a node exactly what it would compute there for every such sequence alone.
+The sequences of a problem (one per step prefix) form a trie of token ids. Its nodes are stored in depth-first order, so
+that the descendants of node i are exactly the nodes i < j < end[i], and node j may attend to node i if and only if ``i
+<= j < end[i]`` (its ancestors and itself). A node's position is its depth: what it would be in each of the sequences
+that run through it. A causal model therefore computes at a node exactly what it would compute there for every such
+sequence alone.
 
 The trie is built from each text's own tokens: where a byte-pair merge spans the place at which two texts part, they
 simply part one token earlier, and nothing about the result changes.
@@ -15,6 +16,7 @@ Several trees stand one after another in a :class:`TreeBatch` (a forest); there 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +55,7 @@ def _sorted_with_shared(sequences: Sequence[Sequence[int]]) -> tuple[list[int], 
         raise ValueError("a tree needs at least one sequence, and no sequence may be empty")
     order = sorted(range(len(sequences)), key=lambda index: sequences[index])
     arrays = [np.asarray(sequences[index], dtype=np.int64) for index in order]
-    shared = [0] + [_shared_length(left, right) for left, right in zip(arrays, arrays[1:], strict=False)]
+    shared = [0] + [_shared_length(left, right) for left, right in itertools.pairwise(arrays)]
     return order, arrays, shared
 
 
