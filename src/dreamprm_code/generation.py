@@ -1,0 +1,337 @@
+"""From requests to graded rows in a file: what the three sampling stages have in common.
+
+Programs are graded while others are sampled. Each row is written as soon as it is known, so a killed run loses what was in
+flight and nothing else. A completion that could not be obtained leaves no row but a line in ``<output>.failures.jsonl`` that
+names its state; the next run tries it again. What was spent is in ``<output>.usage.json``.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from tqdm import tqdm
+
+from dreamprm_code.grading import Grader, GradeRequest, GradeResult
+from dreamprm_code.jsonl import RowAppender, sort_file
+from dreamprm_code.manifest import check_resume, write_manifest
+from dreamprm_code.policies.base import (
+    BudgetReached,
+    Completion,
+    CompletionRequest,
+    Failure,
+    Policy,
+    chat_text,
+    estimated_tokens,
+)
+from dreamprm_code.policies.budget import Account
+from dreamprm_code.policies.continuation import keep_prefix, program_of
+from dreamprm_code.policies.settings import PolicySettings
+from dreamprm_code.records import Problem, Record, Rollout, Solution
+from dreamprm_code.steps import extract_code
+
+SAVE_EVERY_S = 2.0
+
+
+class FailedRequest(Record):
+    """A line of ``<output>.failures.jsonl``: the row that is missing and why."""
+
+    key_fields: ClassVar[tuple[str, ...]] = ("row_key",)
+
+    row_key: list[str | int]
+    state: str
+    detail: str
+    attempts: int
+
+    @property
+    def key(self) -> tuple:
+        return tuple(self.row_key)
+
+
+class Sampled(NamedTuple):
+    """A graded completion, before it becomes a row."""
+
+    completion: Completion
+    code: str
+    keeps_prefix: bool
+    grade: GradeResult
+
+
+class SampledFile:
+    """The output of a sampling stage while it grows over one or more runs.
+
+    Raises:
+        ManifestError: the rows there were made with other settings.
+        JsonlError: the file is broken or in use.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        record: type[Solution] | type[Rollout],
+        *,
+        stage: str,
+        settings: PolicySettings,
+        identity: Mapping[str, Any],
+        inputs: Iterable[Path] = (),
+        on_row: Callable[[Any], None] | None = None,
+    ):
+        self.path, self.record, self.account = path, record, settings.account()
+        self.counts: Counter[str] = Counter()
+        self._on_row = on_row
+        self._manifest = {
+            "stage": stage,
+            "config": asdict(settings),
+            "identity": {**settings.sampling_identity(), **identity},
+            "inputs": list(inputs),
+        }
+        check_resume(path, self._manifest["identity"])
+        self._failures_path = path.with_name(path.name + ".failures.jsonl")
+        self.grades: dict[tuple[str, bytes], asyncio.Future[GradeResult]] = {}
+        with ExitStack() as stack:
+            self.rows = stack.enter_context(RowAppender(path, record, self._count))
+            self.counts["rows_before"] = len(self.rows.keys)
+            write_manifest(path, **self._manifest, counts={})
+            self._failures_path.unlink(missing_ok=True)
+            self.failures = stack.enter_context(RowAppender(self._failures_path, FailedRequest))
+            self.account.load(path.with_name(path.name + ".usage.json"))
+            self._open = stack.pop_all()
+
+    def _count(self, row: Any) -> None:
+        self.counts["rows"] += 1
+        self.counts[f"verdict_{row.verdict.value if row.verdict else 'none'}"] += 1
+        self.counts[f"finish_reason_{row.finish_reason}"] += 1
+        if isinstance(row, Rollout):
+            self.counts["keeps_prefix" if row.keeps_prefix else "rewrites_prefix"] += 1
+        if self._on_row is not None:
+            self._on_row(row)
+
+    def add(self, row: Record) -> None:
+        self.rows.append(row)
+        self._count(row)
+
+    def fail(self, row_key: Iterable[str | int], failure: Failure) -> None:
+        self.counts[f"failed_{failure.state.value}"] += 1
+        self.failures.append(
+            FailedRequest(row_key=list(row_key), state=failure.state.value, detail=failure.detail, attempts=failure.attempts)
+        )
+
+    def missing(self, key: tuple, indices: Iterable[int]) -> tuple[int, ...]:
+        """Of the rows (*key, index), the indices that the file lacks."""
+        return tuple(index for index in indices if (*key, index) not in self.rows.keys)
+
+    def abandon(self) -> None:
+        """Close the file as a kill would leave it, the account saved."""
+        self.account.save()
+        self._open.close()
+
+    def close(self, policy_kind: str | None = None) -> dict[str, Any]:
+        """Sort the rows by key, write the final manifest; returns its counts."""
+        num_failed = len(self.failures.keys)
+        self._open.close()
+        if not num_failed:
+            self._failures_path.unlink(missing_ok=True)
+        sort_file(self.path, self.record)
+        self.account.save()
+        counts = {**dict(sorted(self.counts.items())), "failed": num_failed, "usage": self.account.to_dict()}
+        if policy_kind is not None:
+            counts["policy_kind"] = policy_kind
+        write_manifest(self.path, **self._manifest, counts=counts)
+        return counts
+
+
+class Sampler:
+    """Asks the policy, grades, writes. ``max_requests`` of the policy bounds what is in flight."""
+
+    def __init__(self, policy: Policy, grader: Grader, file: SampledFile, bar: tqdm | None = None):
+        self.policy, self.grader, self.file, self.bar = policy, grader, file, bar
+        self._in_flight = asyncio.Semaphore(policy.max_requests)
+        self._saved = time.monotonic()
+
+    async def sample(
+        self,
+        request: CompletionRequest,
+        problem: Problem,
+        make_row: Callable[[Sampled], Solution | Rollout],
+        row_key: tuple | None = None,
+    ) -> list[Sampled]:
+        """Obtain the completions of a request, grade them, write their rows; failures are noted."""
+        grading: list[asyncio.Task[Sampled]] = []
+        try:
+            async with self._in_flight:
+                async for result in self.policy.complete(request):
+                    if isinstance(result, Failure):
+                        self.file.fail((*(row_key or request.key), result.index), result)
+                        self._show(0)
+                    else:
+                        grading.append(asyncio.create_task(self._grade_and_write(result, request, problem, make_row)))
+        finally:  # what was paid for is written, even when the budget ends in the middle
+            done = await asyncio.gather(*grading)
+        return done
+
+    async def _grade_and_write(
+        self, completion: Completion, request: CompletionRequest, problem: Problem, make_row: Callable[[Sampled], Any]
+    ) -> Sampled:
+        sampled = await self.graded(completion, request, problem)
+        self.file.add(make_row(sampled))
+        self._show(1)
+        return sampled
+
+    async def graded(self, completion: Completion, request: CompletionRequest, problem: Problem) -> Sampled:
+        """Take the program out of an answer and run its unit tests; equal programs of a problem are run once."""
+        code = program_of(completion.output, request.prefix, extract_code)
+        kept = True
+        if request.prefix is not None:
+            code, kept = keep_prefix(code, request.prefix)
+        identity = (problem.question_id, program_digest(code))
+        grades = self.file.grades
+        if identity in grades:
+            self.file.counts["graded_once_as_duplicate"] += 1
+        else:
+            future = self.grader.submit(GradeRequest(key=identity, problem=problem, code=code))
+            grades[identity] = asyncio.ensure_future(asyncio.wrap_future(future))
+        grade = await asyncio.shield(grades[identity])
+        if grade.passed is None:
+            grades.pop(identity, None)  # the grader's failure is no verdict about the next equal program
+        return Sampled(completion, code, kept, grade)
+
+    def _show(self, rows: int) -> None:
+        account = self.file.account
+        if self.bar is not None:
+            self.bar.update(rows)
+            counts = self.file.counts
+            money = "" if account.cost is None else f" ${account.cost:.3f}"
+            self.bar.set_postfix_str(
+                f"passed {counts['verdict_passed']}/{counts['rows']}, failed requests {len(self.file.failures.keys)}, "
+                f"tokens {account.prompt_tokens}+{account.completion_tokens}{money}",
+                refresh=False,
+            )
+        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            account.save()
+            self._saved = time.monotonic()
+
+
+async def run_bounded(tasks: Iterable[Callable[[], Awaitable[Any]]], limit: int) -> str | None:
+    """Run tasks in order, ``limit`` at a time; memory does not grow with their number.
+
+    When the budget is reached no task is started any more and those that run are awaited; returns the reason, else None. Any
+    other error cancels all and is raised.
+    """
+    running: set[asyncio.Task[Any]] = set()
+    reason: str | None = None
+
+    def collect(done: Iterable[asyncio.Task[Any]]) -> None:
+        nonlocal reason
+        for task in done:
+            running.discard(task)
+            try:
+                task.result()
+            except BudgetReached as reached:
+                reason = str(reached)
+
+    try:
+        for task in tasks:
+            if reason is not None:
+                break
+            running.add(asyncio.ensure_future(task()))
+            if len(running) >= limit:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                collect(done)
+        while running:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            collect(done)
+    except BaseException:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
+    return reason
+
+
+def run_sampling(
+    open_policy: Callable[[], Policy],
+    grader: Grader,
+    file: SampledFile,
+    tasks: Callable[[Sampler], Iterable[Callable[[], Awaitable[Any]]]],
+    num_rows: int,
+) -> dict[str, Any]:
+    """Sample until nothing is missing or the budget is reached, then close the file; returns the counts of its manifest."""
+
+    async def run() -> tuple[str | None, str]:
+        policy = open_policy()
+        try:
+            with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
+                sampler = Sampler(policy, grader, file, bar)
+                return await run_bounded(tasks(sampler), 2 * policy.max_requests + 64), policy.kind
+        finally:
+            await policy.aclose()
+
+    try:
+        if num_rows:
+            reason, kind = asyncio.run(run())
+        else:
+            reason, kind = None, None
+    except BaseException:
+        file.abandon()
+        raise
+    counts = file.close(kind)
+    if reason is not None:
+        counts["stopped"] = reason
+    return counts
+
+
+def program_digest(code: str) -> bytes:
+    """Equal for programs that differ in comments and layout alone."""
+    try:
+        text = ast.unparse(ast.parse(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = code
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def solution_row(question_id: str, sampled: Sampled) -> Solution:
+    """The row of a sampled program."""
+    completion, grade = sampled.completion, sampled.grade
+    return Solution(
+        question_id=question_id,
+        solution_idx=completion.index,
+        output=completion.output,
+        code=sampled.code,
+        finish_reason=completion.finish_reason,
+        passed=grade.verdict.passed,
+        verdict=grade.verdict,
+        reason=grade.reason,
+        failed_test=grade.failed_test,
+        cpu_seconds=grade.cpu_seconds,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+    )
+
+
+def estimate(requests: Iterable[CompletionRequest], settings: PolicySettings) -> str:
+    """What a run would ask for, as one line: requests, prompt tokens (estimated), and the highest possible use and cost."""
+    num_requests = num_answers = prompt_tokens = 0
+    size = settings.answers_per_request if settings.policy_kind[0] == "openai" else 1 << 30
+    for request in requests:
+        times = -(-len(request.indices) // size)
+        num_requests += times
+        num_answers += len(request.indices)
+        prompt_tokens += times * estimated_tokens(chat_text(request.messages) + (request.prefix or ""))
+    most = num_answers * settings.max_tokens
+    account: Account = settings.account()
+    cost = "no price known"
+    if account.price is not None:
+        low, high = (account.price.cost(prompt_tokens, tokens, settings.batch) for tokens in (0, most))
+        cost = f"${low:.2f} for the prompts, at most ${high:.2f} in all"
+    return (
+        f"{num_requests} requests for {num_answers} answers, about {prompt_tokens} prompt tokens, "
+        f"at most {most} answer tokens; {cost}"
+    )

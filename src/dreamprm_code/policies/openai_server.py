@@ -1,0 +1,217 @@
+"""OpenAI-compatible servers: OpenAI itself, ``vllm serve``, SGLang, llama.cpp's server and others, one or many of them.
+
+What a server may do wrong is met here: 429 with or without Retry-After, 5xx, timeouts, dropped connections, malformed JSON,
+empty answers, too few answers, servers that die and come back are tried again with exponential backoff and jitter until the
+request's deadline; refusals and filtered answers end as failures; a wrong key, an unknown model or a prompt that is too long
+stop the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import time
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import openai
+
+from dreamprm_code.policies.base import (
+    Completion,
+    CompletionRequest,
+    Failure,
+    FailureState,
+    PolicyError,
+)
+from dreamprm_code.policies.budget import Account
+from dreamprm_code.policies.continuation import ContinuationMode
+from dreamprm_code.policies.requests import MalformedReply, RenderChat, Reply, mode_of, read_reply, request_body
+from dreamprm_code.policies.settings import PolicySettings
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+SERVER_PAUSE_S = 5.0
+MAX_EMPTY_ANSWERS = 3
+_SECRET = re.compile(r"\b(sk|key|Bearer)[-_ ][A-Za-z0-9_\-]{6,}")
+
+
+class _Retry(Exception):
+    """One attempt failed in a way that may pass."""
+
+    def __init__(self, state: FailureState, detail: str, wait_s: float | None = None):
+        super().__init__(detail)
+        self.state, self.detail, self.wait_s = state, detail, wait_s
+
+
+@dataclass
+class _Server:
+    url: str
+    client: openai.AsyncOpenAI
+    in_flight: int = 0
+    paused_until: float = 0.0
+    takes_n: bool = True
+    num_single: int = 0  # replies with one answer where several were asked for
+
+
+def api_key(settings: PolicySettings) -> str:
+    """The key from the environment. Servers of one's own need none.
+
+    Raises:
+        PolicyError: OpenAI's own server is asked and the variable is not set.
+    """
+    key = os.environ.get(settings.api_key_env)
+    if key:
+        return key
+    if not settings.base_urls and not os.environ.get("OPENAI_BASE_URL"):
+        raise PolicyError(
+            f"no API key: set the environment variable {settings.api_key_env}, or --base-urls for a server of your own"
+        )
+    return "none"
+
+
+class OpenAIPolicy:
+    """Chat or text completions over HTTP."""
+
+    def __init__(self, settings: PolicySettings, model: str, account: Account):
+        self.settings, self.model, self.account = settings, model, account
+        self.kind = (
+            f"{'completion' if mode_of(settings) is ContinuationMode.COMPLETION else 'chat'} server, {mode_of(settings)}"
+        )
+        key = api_key(settings)
+        urls = settings.base_urls or [os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"]
+        self._servers = [
+            _Server(url, openai.AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=settings.timeout_s))
+            for url in urls
+        ]
+        self.max_requests = settings.max_in_flight * len(urls)
+        self._render = RenderChat(settings.chat_template_from)
+        self._jitter = random.Random(settings.seed)
+
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[Completion | Failure]:
+        size = self.settings.answers_per_request
+        for start in range(0, len(request.indices), size):
+            missing = list(request.indices[start : start + size])
+            async for result in self._obtain(request, missing):
+                yield result
+
+    async def aclose(self) -> None:
+        for server in self._servers:
+            await server.client.close()
+
+    async def _obtain(self, request: CompletionRequest, missing: list[int]) -> AsyncIterator[Completion | Failure]:
+        """Attempt after attempt until every index of ``missing`` has a result or the deadline has passed."""
+        deadline = time.monotonic() + self.settings.deadline_s
+        attempts, faults, empty = 0, 0, 0
+        while missing:
+            attempts += 1
+            try:
+                server = await self._pick_server(request, deadline)
+                reply = await self._attempt(server, request, missing if server.takes_n else missing[:1], deadline)
+                got = 0
+                problem: Failure | None = None
+                for result in reply.results:
+                    if isinstance(result, Failure) and result.state is FailureState.EMPTY and empty < MAX_EMPTY_ANSWERS:
+                        problem = result
+                        continue
+                    got += 1
+                    missing.remove(result.index)
+                    yield result
+                if problem is not None:
+                    empty += 1
+                    raise _Retry(problem.state, problem.detail)
+                if not got:
+                    raise _Retry(FailureState.WRONG_COUNT, f"no answer of the {len(missing)} asked for")
+                if missing and server.takes_n:
+                    self.account.events["too_few_answers"] += 1
+                    server.num_single += got == 1
+                    if server.num_single >= 3:
+                        server.takes_n = False  # it answers n with one, always: ask one by one from now on
+                faults = 0
+            except _Retry as retry:
+                faults += 1
+                self.account.events[f"retry_{retry.state.value}"] += 1
+                wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (faults - 1)) * self._jitter.uniform(0.5, 1.0)
+                wait_s = max(wait_s, retry.wait_s or 0.0)
+                if time.monotonic() + wait_s >= deadline:
+                    for index in missing:
+                        yield Failure(index, retry.state, retry.detail, attempts)
+                    return
+                await asyncio.sleep(wait_s)
+
+    async def _pick_server(self, request: CompletionRequest, deadline: float) -> _Server:
+        """The least busy server that is not pausing; among equals the one that the problem always goes to (prefix cache)."""
+        now = time.monotonic()
+        awake = [server for server in self._servers if server.paused_until <= now]
+        if not awake:
+            wake = min(server.paused_until for server in self._servers)
+            await asyncio.sleep(max(0.0, min(wake, deadline) - now))
+            awake = self._servers
+        home = zlib.crc32(str(request.key[0]).encode()) % len(self._servers)
+        return min(awake, key=lambda server: (server.in_flight // 4, self._servers.index(server) != home))
+
+    async def _attempt(self, server: _Server, request: CompletionRequest, indices: list[int], deadline: float) -> Reply:
+        endpoint, body, started = request_body(self.settings, self.model, request, indices, self._render)
+        timeout_s = min(self.settings.timeout_s, max(0.1, deadline - time.monotonic()))
+        self.account.check()
+        server.in_flight += 1
+        try:
+            raw = await server.client.post(endpoint, body=body, cast_to=httpx2.Response, options={"timeout": timeout_s})
+            reply = read_reply(json.loads(raw.content), request, indices, started)
+        except openai.APITimeoutError:
+            raise _Retry(FailureState.TIMEOUT, f"{server.url}: no reply within {timeout_s:.0f} s") from None
+        except openai.APIConnectionError as error:
+            server.paused_until = time.monotonic() + (SERVER_PAUSE_S if len(self._servers) > 1 else 0.0)
+            raise _Retry(FailureState.CONNECTION, f"{server.url}: {error.__cause__ or error}") from None
+        except openai.APIStatusError as error:
+            self._refused(server, error, len(indices))
+            raise AssertionError from error
+        except (json.JSONDecodeError, UnicodeDecodeError, MalformedReply) as error:
+            self.account.add(None, None)
+            raise _Retry(FailureState.MALFORMED, f"{server.url}: malformed reply ({error})") from None
+        finally:
+            server.in_flight -= 1
+        self.account.add(reply.prompt_tokens, reply.completion_tokens)
+        return reply
+
+    def _refused(self, server: _Server, error: openai.APIStatusError, num_answers: int) -> None:
+        """Turn an error status into a retry or into the end of the run."""
+        status, message = error.status_code, _SECRET.sub("***", str(error.message))[:300]
+        if status == 429 and "insufficient_quota" in message:
+            raise PolicyError(f"{server.url}: {message}") from None
+        if status == 429:
+            raise _Retry(FailureState.RATE_LIMITED, f"{server.url}: {message}", _retry_after(error)) from None
+        if status == 408:
+            raise _Retry(FailureState.TIMEOUT, f"{server.url}: {message}") from None
+        if status in (409, 425) or status >= 500:
+            raise _Retry(FailureState.SERVER_ERROR, f"{server.url}: {status} {message}", _retry_after(error)) from None
+        if status in (400, 422) and num_answers > 1 and server.takes_n and re.search(r"\bn\b", message):
+            server.takes_n = False
+            raise _Retry(FailureState.WRONG_COUNT, f"{server.url}: takes no n", 0.0) from None
+        if status in (401, 403):
+            raise PolicyError(f"{server.url}: {status} {message}; check the key in {self.settings.api_key_env}") from None
+        if status == 404:
+            raise PolicyError(f"{server.url}: {status} {message}; is the model '{self.model}' served there?") from None
+        raise PolicyError(f"{server.url}: {status} {message}") from None
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    """Seconds of a Retry-After (or retry-after-ms) header; a date is read as well."""
+    headers = error.response.headers
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        value: Any = headers.get(name)
+        if value is not None:
+            try:
+                return max(0.0, float(value) * scale)
+            except ValueError:
+                from email.utils import parsedate_to_datetime
+
+                try:
+                    return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+                except ValueError:
+                    return None
+    return None

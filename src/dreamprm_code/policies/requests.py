@@ -1,0 +1,156 @@
+"""From a CompletionRequest to the body of an OpenAI-compatible request, and from its reply to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dreamprm_code.policies.base import (
+    Completion,
+    CompletionRequest,
+    Failure,
+    FailureState,
+    Message,
+    PolicyError,
+    chat_text,
+    request_seed,
+)
+from dreamprm_code.policies.continuation import FENCE, ContinuationMode, joined_output, started_answer
+from dreamprm_code.policies.settings import PolicySettings
+
+
+class RenderChat:
+    """Chats to text for completion endpoints: a tokenizer's chat template, or the messages one after the other."""
+
+    def __init__(self, chat_template_from: str | None):
+        self._tokenizer = None
+        if chat_template_from is not None:
+            from transformers import AutoTokenizer
+
+            where = {}
+            if chat_template_from.endswith(".gguf"):
+                folder, _, name = chat_template_from.rpartition("/")
+                chat_template_from, where = folder or ".", {"gguf_file": name}
+            try:
+                self._tokenizer = AutoTokenizer.from_pretrained(chat_template_from, **where)
+            except (OSError, ValueError) as error:
+                raise PolicyError(f"chat_template_from {chat_template_from}: {str(error).splitlines()[0]}") from None
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        if self._tokenizer is None:
+            return chat_text(messages)
+        chat = [dict(message) for message in messages]
+        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+class RequestBody(NamedTuple):
+    endpoint: str  # "/chat/completions" | "/completions"
+    body: dict[str, Any]
+    started: bool  # the answer was started with the prefix
+
+
+def mode_of(settings: PolicySettings) -> ContinuationMode:
+    """``auto`` is the way that works with every server."""
+    return ContinuationMode.INSTRUCTION if settings.continuation == "auto" else ContinuationMode(settings.continuation)
+
+
+def request_body(
+    settings: PolicySettings, model: str, request: CompletionRequest, indices: Sequence[int], render: RenderChat
+) -> RequestBody:
+    """The JSON body that asks for ``len(indices)`` answers."""
+    body: dict[str, Any] = {"model": model}
+    if settings.is_reasoning:
+        body["max_completion_tokens"] = settings.max_tokens
+        if settings.reasoning_effort is not None:
+            body["reasoning_effort"] = settings.reasoning_effort
+    else:
+        body |= {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+        if settings.top_p < 1:
+            body["top_p"] = settings.top_p
+        body["seed"] = request_seed(settings.seed, request.key, indices[0])
+    if len(indices) > 1:
+        body["n"] = len(indices)
+    mode = mode_of(settings)
+    if mode is ContinuationMode.COMPLETION:
+        start = FENCE if request.prefix is None else started_answer(request.prefix)
+        body |= {"prompt": render(request.messages) + start, "stop": ["\n```"]}
+        return RequestBody("/completions", body, True)
+    if request.prefix is None:
+        body["messages"] = [dict(message) for message in request.messages]
+        return RequestBody("/chat/completions", body, False)
+    if mode is ContinuationMode.INSTRUCTION:
+        body["messages"] = [dict(message) for message in request.instruction or request.messages]
+        return RequestBody("/chat/completions", body, False)
+    body["messages"] = [
+        *(dict(message) for message in request.messages),
+        {"role": "assistant", "content": started_answer(request.prefix)},
+    ]
+    if mode is ContinuationMode.CONTINUE_FINAL:
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
+    return RequestBody("/chat/completions", body, True)
+
+
+class Reply(NamedTuple):
+    """What a reply holds: one result per answer, in order, and the tokens that the server counted."""
+
+    results: list[Completion | Failure]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class MalformedReply(Exception):
+    """The reply is not what the protocol says."""
+
+
+def read_reply(reply: Any, request: CompletionRequest, indices: Sequence[int], started: bool) -> Reply:
+    """Take the answers of a chat or text completion: those beyond the wanted ones are dropped, missing ones are not there.
+
+    Raises:
+        MalformedReply: no object with a list of choices.
+    """
+    if not isinstance(reply, Mapping) or not isinstance(reply.get("choices"), list):
+        error = reply.get("error") if isinstance(reply, Mapping) else None
+        raise MalformedReply(f"no list of choices{f' but an error: {str(error)[:200]}' if error else ''}")
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    prompt_tokens, completion_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    results: list[Completion | Failure] = []
+    for index, choice in zip(indices, reply["choices"], strict=False):
+        if not isinstance(choice, Mapping):
+            raise MalformedReply("a choice is no object")
+        tokens = completion_tokens if len(reply["choices"]) == 1 else None
+        results.append(_result(index, choice, request, started, prompt_tokens, tokens))
+    return Reply(results, prompt_tokens, completion_tokens)
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int | None:
+    value = usage.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _result(
+    index: int,
+    choice: Mapping[str, Any],
+    request: CompletionRequest,
+    started: bool,
+    prompt_tokens: int | None,
+    completion_tokens: int | None,
+) -> Completion | Failure:
+    finish_reason = str(choice.get("finish_reason") or "unknown")
+    message = choice.get("message")
+    if isinstance(message, Mapping):
+        text, refusal = message.get("content"), message.get("refusal")
+    else:
+        text, refusal = choice.get("text"), None
+    if finish_reason == "content_filter":
+        return Failure(index, FailureState.CONTENT_FILTER, "the server's content filter cut the answer")
+    if refusal:
+        return Failure(index, FailureState.REFUSED, f"refused: {str(refusal)[:200]}")
+    if text is not None and not isinstance(text, str):
+        raise MalformedReply("an answer is no text")
+    if not (text or "").strip() and not started and finish_reason != "length":
+        return Failure(index, FailureState.EMPTY, f"empty answer (finish_reason {finish_reason})")
+    text = text or ""
+    if started:
+        text = FENCE + text if request.prefix is None else joined_output(request.prefix, text)
+    return Completion(index, text, finish_reason, prompt_tokens, completion_tokens)

@@ -1,0 +1,142 @@
+"""The settings of a policy, the same for every stage that samples, and the way from them to a policy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.policies.base import Policy
+from dreamprm_code.policies.budget import Account, price_of
+from dreamprm_code.policies.continuation import ContinuationMode
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings:
+    """Base class of the sampling stages' Config."""
+
+    policy: str | None = option(
+        None, help="openai:MODEL (any OpenAI-compatible server), local:FOLDER_OR_GGUF (in this process) or recorded:FILE.jsonl"
+    )
+    base_urls: list[str] = option([], help="servers of openai:MODEL, e.g. http://localhost:8000/v1; several share the load")
+    api_key_env: str = option(
+        "OPENAI_API_KEY", help="environment variable that holds the key; the key itself is never a setting"
+    )
+    temperature: float = option(0.2, help="sampling temperature; not sent to reasoning models")
+    top_p: float = option(1.0, help="nucleus sampling; not sent to reasoning models")
+    max_tokens: int = option(2048, help="longest answer, in tokens (a reasoning model's thoughts count)")
+    reasoning_effort: str | None = option(None, help="low, medium or high, for reasoning models such as o4-mini")
+    continuation: str = option(
+        "auto",
+        help="how servers continue prefixes: continue_final (vLLM, SGLang), prefill, completion (completion endpoint), "
+        "instruction; auto is instruction; local models always go on from the prefix",
+        choices=("auto", *(mode.value for mode in ContinuationMode)),
+    )
+    chat_template_from: str | None = option(
+        None, help="folder or hub id of a tokenizer whose chat template renders prompts for completion endpoints"
+    )
+    max_in_flight: int = option(64, help="requests in flight per server")
+    answers_per_request: int = option(16, help="most answers asked for in one request (n); 1 for servers without n")
+    timeout_s: float = option(600.0, help="longest wait for one reply, seconds")
+    deadline_s: float = option(3600.0, help="longest time for one request with all its retries, seconds")
+    batch: bool = option(False, help="use OpenAI's Batch API: half the price, answers within a day; poll by running again")
+    batch_poll_s: float = option(30.0, help="seconds between two looks at a batch")
+    max_tokens_total: int | None = option(None, help="stop when this many prompt and answer tokens are used, over all runs")
+    max_cost: float | None = option(None, help="stop when this many dollars are spent, over all runs (needs prices)")
+    prices: dict[str, Any] = option({}, help="dollars per million tokens: {MODEL: {input: 1.1, output: 4.4}}")
+    dry_run: bool = option(False, help="print requests, prompt tokens and the highest possible cost, and send nothing")
+    batch_size: int = option(32, help="answers sampled at once by a local model")
+    device: str = option("auto", help="device of a local model: auto, cpu, cuda, cuda:1 ...")
+    dtype: str = option("auto", help="number type of a local model: auto (bfloat16), float32, float16, bfloat16")
+    seed: int = option(42, help="seed; every answer's own seed follows from it and from the row's key")
+
+    @property
+    def policy_kind(self) -> tuple[str, str]:
+        """("openai" | "local" | "recorded", what follows the colon).
+
+        Raises:
+            UserError: no policy is set, or it has another form.
+        """
+        if not self.policy:
+            raise UserError(
+                "no policy is set: set POLICY (or --policy) to openai:MODEL, local:FOLDER_OR_GGUF_FILE or recorded:FILE.jsonl"
+            )
+        kind, _, name = self.policy.partition(":")
+        if kind not in ("openai", "local", "recorded") or not name:
+            raise UserError(f"policy {self.policy!r} is none of openai:MODEL, local:FOLDER_OR_GGUF_FILE, recorded:FILE.jsonl")
+        return kind, name
+
+    def sampling_identity(self) -> dict[str, Any]:
+        """The settings that decide what a completion is; a file's rows are all made with one of these."""
+        kind, name = self.policy_kind
+        shown = Path(name).name if kind != "openai" and Path(name).exists() else name
+        identity: dict[str, Any] = {"policy": f"{kind}:{shown}", "max_tokens": self.max_tokens, "seed": self.seed}
+        if kind == "openai" and self.is_reasoning:
+            return identity | {"reasoning_effort": self.reasoning_effort}
+        return identity | {"temperature": self.temperature, "top_p": self.top_p}
+
+    @property
+    def is_reasoning(self) -> bool:
+        """Whether the model takes max_completion_tokens and no temperature: an effort is set, or its name says so."""
+        name = self.policy_kind[1].rpartition("/")[2].lower()
+        return self.reasoning_effort is not None or name.startswith(("o1", "o3", "o4", "gpt-5"))
+
+    def check(self) -> None:
+        """Raise UserError for numbers that cannot work."""
+        for name in ("max_tokens", "max_in_flight", "answers_per_request", "batch_size", "timeout_s", "deadline_s"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"setting '{name}' is {getattr(self, name)}; it must be above 0")
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise UserError(f"setting 'temperature' is {self.temperature}; it must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"setting 'top_p' is {self.top_p}; it must be in (0, 1]")
+
+    def account(self) -> Account:
+        """A fresh account with this policy's price and ceilings."""
+        kind, name = self.policy_kind
+        return Account(
+            price=price_of(name, self.prices) if kind == "openai" else None,
+            batch=self.batch,
+            max_tokens_total=self.max_tokens_total,
+            max_cost=self.max_cost,
+        )
+
+
+def open_policy(settings: PolicySettings, account: Account, state_path: Path | None = None) -> Policy:
+    """The policy that the settings name. ``state_path`` is where a batch policy remembers its batches.
+
+    Raises:
+        UserError: the settings cannot work, the model cannot be loaded, or a key is missing.
+    """
+    settings.check()
+    kind, name = settings.policy_kind
+    if kind == "recorded":
+        from dreamprm_code.policies.recorded import RecordedPolicy
+
+        return RecordedPolicy(name)
+    if kind == "local":
+        from dreamprm_code.policies.local import LocalPolicy, load_model
+
+        model, tokenizer = load_model(name, settings.dtype, settings.device)
+        return LocalPolicy(
+            model,
+            tokenizer,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_tokens,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            account=account,
+        )
+    from dreamprm_code.policies.openai_server import OpenAIPolicy
+
+    if settings.batch:
+        from dreamprm_code.policies.openai_batch import OpenAIBatchPolicy
+
+        if state_path is None:
+            raise UserError("the Batch API needs a place to remember its batches")
+        return OpenAIBatchPolicy(settings, name, account, state_path)
+    return OpenAIPolicy(settings, name, account)

@@ -1,0 +1,248 @@
+"""Sampling many answers at once from a local causal language model: a fixed batch of slots that are refilled one by one.
+
+Each slot holds one answer in the making. Its keys and values start at column 0 of its own row, so a slot that ends is given to
+the next answer at once, and no answer sees another. A prompt is encoded once for all its answers; the blocks of tokens that it
+shares with the prompt before it (the instructions, the statement, the program so far) are not encoded again.
+
+An answer depends on its own seed. Blocks start at fixed columns, the batch always has all its slots and lengths are rounded, so
+that the arithmetic of a row does not change with its neighbours: on one machine, equal seeds give equal answers in any order of
+sampling, after any restart (tests/policies/test_local.py).
+"""
+
+# B = slots, T = columns of the cache, H = key/value heads, D = head size, V = vocabulary
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import CacheLayerMixin
+
+PREFILL_BLOCK = 128
+LENGTH_STEP = 128
+
+
+@dataclass
+class SlotJob:
+    """One answer to sample. ``must_start`` holds the token ids that may come first, or None for any."""
+
+    prompt_ids: Sequence[int]
+    seed: int
+    max_tokens: int
+    temperature: float
+    top_p: float
+    is_complete: Callable[[list[int]], bool]
+    on_done: Callable[[list[int], str], None]
+    must_start: Tensor | None = None
+    token_ids: list[int] = field(default_factory=list)
+    generator: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.generator = random.Random(self.seed)
+
+
+class _SlotLayer(CacheLayerMixin):
+    """Keys and values [B, H, T, D] of one layer, one token per slot and step written at the slot's own position."""
+
+    is_sliding = False
+
+    def __init__(self, slots: _SlotCache):
+        super().__init__()
+        self.slots = slots
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        num_slots, heads, _, size = key_states.shape
+        self.keys = key_states.new_zeros(num_slots, heads, self.slots.num_columns, size)
+        self.values = value_states.new_zeros(num_slots, heads, self.slots.num_columns, value_states.shape[-1])
+        self.is_initialized = True
+
+    def grow(self, num_columns: int) -> None:
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_zeros(*old.shape[:2], num_columns, old.shape[3])
+            new[:, :, : old.shape[2]] = old
+            setattr(self, name, new)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        rows = self.slots.rows_B
+        self.keys[rows, :, self.slots.positions_B] = key_states[:, :, 0]
+        self.values[rows, :, self.slots.positions_B] = value_states[:, :, 0]
+        return self.keys[:, :, : self.slots.length], self.values[:, :, : self.slots.length]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.slots.length, 0
+
+    def get_seq_length(self) -> int:
+        return self.slots.length
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class _SlotCache(Cache):
+    """The cache of all slots; ``positions_B`` is the column that each slot writes next, ``length`` the columns in use."""
+
+    def __init__(self, num_slots: int, num_layers: int, device: torch.device):
+        self.num_columns = LENGTH_STEP
+        self.length = LENGTH_STEP
+        self.rows_B = torch.arange(num_slots, device=device)
+        self.positions_B = torch.zeros(num_slots, dtype=torch.long, device=device)
+        super().__init__(layers=[_SlotLayer(self) for _ in range(num_layers)])
+
+    def require(self, length: int) -> None:
+        """Make room for ``length`` columns; the columns in use are rounded up."""
+        self.length = -(-length // LENGTH_STEP) * LENGTH_STEP
+        if self.length > self.num_columns:
+            self.num_columns = self.length
+            for layer in self.layers:
+                if layer.is_initialized:
+                    layer.grow(self.num_columns)
+
+    def put(self, slot: int, prompt: DynamicCache, length: int) -> None:
+        """Copy the first ``length`` columns of an encoded prompt into a slot."""
+        for layer, source in zip(self.layers, prompt.layers, strict=True):
+            if not layer.is_initialized:
+                num_slots = len(self.rows_B)
+                layer.lazy_initialization(
+                    source.keys.expand(num_slots, -1, -1, -1), source.values.expand(num_slots, -1, -1, -1)
+                )
+            layer.keys[slot, :, :length] = source.keys[0, :, :length]
+            layer.values[slot, :, :length] = source.values[0, :, :length]
+
+
+class SlotSampler:
+    """Runs jobs on a model; call :meth:`step` as long as it says that there is work.
+
+    Not thread-safe: one thread submits and steps.
+    """
+
+    def __init__(self, model: torch.nn.Module, num_slots: int, eos_token_ids: Sequence[int]):
+        self.model = model
+        self.eos_token_ids = frozenset(eos_token_ids)
+        self.device = next(model.parameters()).device
+        self.jobs: list[SlotJob | None] = [None] * num_slots
+        self.waiting: deque[SlotJob] = deque()
+        self._cache = _SlotCache(num_slots, model.config.num_hidden_layers, self.device)
+        self._next_ids_B1 = torch.zeros(num_slots, 1, dtype=torch.long, device=self.device)
+        self._prompt_ids: list[int] = []
+        self._prompt_cache = DynamicCache()
+        self._prompt_logits_V: Tensor | None = None
+
+    def submit(self, job: SlotJob) -> None:
+        self.waiting.append(job)
+
+    @torch.inference_mode()
+    def step(self) -> bool:
+        """Fill free slots, then sample one token in every slot; returns whether anything is left to do."""
+        self._refill()
+        active = [slot for slot, job in enumerate(self.jobs) if job is not None]
+        if not active:
+            return bool(self.waiting)
+        cache = self._cache
+        cache.require(int(cache.positions_B[active].max()) + 1)
+        columns_T = torch.arange(cache.length, device=self.device)
+        mask_B11T = (columns_T[None, :] <= cache.positions_B[:, None])[:, None, None, :]
+        logits_BV = self.model(
+            input_ids=self._next_ids_B1,
+            attention_mask=mask_B11T,
+            position_ids=cache.positions_B[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+        cache.positions_B[active] += 1
+        chosen = self._choose(logits_BV[active], [self.jobs[slot] for slot in active])
+        for slot, token_id in zip(active, chosen, strict=True):
+            self._accept(slot, token_id)
+        return True
+
+    def _refill(self) -> None:
+        for slot, job in enumerate(self.jobs):
+            while job is None and self.waiting:
+                job = self.waiting.popleft()
+                self._encode(job.prompt_ids)
+                length = len(job.prompt_ids)
+                self._cache.require(max(length, self._cache.length))
+                self._cache.put(slot, self._prompt_cache, length)
+                self._cache.positions_B[slot] = length
+                self.jobs[slot] = job
+                self._accept(slot, self._choose(self._prompt_logits_V[None], [job])[0])
+                job = self.jobs[slot]
+
+    def _encode(self, prompt_ids: Sequence[int]) -> None:
+        """Encode a prompt in blocks that start at multiples of PREFILL_BLOCK, reusing those it shares with the last one."""
+        prompt_ids = list(prompt_ids)
+        if prompt_ids == self._prompt_ids:
+            return
+        shared = 0
+        while (
+            shared + PREFILL_BLOCK < len(prompt_ids)
+            and prompt_ids[shared : shared + PREFILL_BLOCK] == self._prompt_ids[shared : shared + PREFILL_BLOCK]
+        ):
+            shared += PREFILL_BLOCK
+        if shared:
+            self._prompt_cache.crop(shared - len(self._prompt_ids))
+        else:
+            self._prompt_cache = DynamicCache()
+        self._prompt_ids = []
+        for start in range(shared, len(prompt_ids), PREFILL_BLOCK):
+            block = prompt_ids[start : start + PREFILL_BLOCK]
+            output = self.model(
+                input_ids=torch.tensor([block], device=self.device),
+                past_key_values=self._prompt_cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self._prompt_ids = prompt_ids
+        self._prompt_logits_V = output.logits[0, -1]
+
+    def _choose(self, logits_BV: Tensor, jobs: Sequence[SlotJob]) -> list[int]:
+        """One token per row by inversion of the cumulative distribution, with one uniform number of the job's own generator."""
+        logits_BV = logits_BV.float()
+        for row, job in enumerate(jobs):
+            if job.must_start is not None and not job.token_ids:
+                allowed_V = torch.zeros(logits_BV.shape[1], dtype=torch.bool, device=self.device)
+                allowed_V[job.must_start] = True
+                logits_BV[row] = logits_BV[row].masked_fill(~allowed_V, -torch.inf)
+        uniform_B = torch.tensor([job.generator.random() for job in jobs], device=self.device)
+        temperature_B = torch.tensor([max(job.temperature, 1e-4) for job in jobs], device=self.device)
+        probs_BV = torch.softmax(logits_BV / temperature_B[:, None], dim=-1)
+        for row, job in enumerate(jobs):
+            if job.top_p < 1.0:
+                probs_BV[row] = _nucleus(probs_BV[row], job.top_p)
+        cumulative_BV = probs_BV.cumsum(dim=-1)
+        target_B1 = (uniform_B * cumulative_BV[:, -1])[:, None]
+        sampled_B = torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp(max=logits_BV.shape[1] - 1)
+        best_B = logits_BV.argmax(dim=-1)
+        greedy_B = torch.tensor([job.temperature == 0 for job in jobs], device=self.device)
+        return torch.where(greedy_B, best_B, sampled_B).tolist()
+
+    def _accept(self, slot: int, token_id: int) -> None:
+        job = self.jobs[slot]
+        assert job is not None
+        self._next_ids_B1[slot, 0] = token_id
+        finish_reason = None
+        if token_id in self.eos_token_ids:
+            finish_reason = "stop"
+        else:
+            job.token_ids.append(token_id)
+            if job.is_complete(job.token_ids):
+                finish_reason = "stop"
+            elif len(job.token_ids) >= job.max_tokens:
+                finish_reason = "length"
+        if finish_reason is not None:
+            self.jobs[slot] = None
+            self._cache.positions_B[slot] = 0
+            job.on_done(job.token_ids, finish_reason)
+
+
+def _nucleus(probs_V: Tensor, top_p: float) -> Tensor:
+    """Zero all but the fewest most probable tokens whose probabilities reach ``top_p``."""
+    sorted_V, order_V = probs_V.sort(descending=True)
+    dropped_V = sorted_V.cumsum(0) - sorted_V >= top_p
+    return probs_V.masked_fill(dropped_V.scatter(0, order_V, dropped_V), 0.0)

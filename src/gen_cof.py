@@ -1,0 +1,82 @@
+"""Stage 1: sample Chain-of-Function programs for the training problems and grade them.
+
+    python src/gen_cof.py --config configs/demo.yaml --policy local:models/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf
+
+Writes cof_solutions.jsonl (Solution rows) and cof_adherence.json: how many programs follow the Chain-of-Function rules, and
+what the others break. Run it again after an interruption: it does only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cli import run_stage
+from dreamprm_code.config import option
+from dreamprm_code.generation import SampledFile, Sampler, estimate, run_sampling, solution_row
+from dreamprm_code.grading import Grader, GraderConfig
+from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
+from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.prompts import prompt_fingerprint, solution_messages
+from dreamprm_code.records import Problem, Solution
+from dreamprm_code.report.adherence import adherence_report, adherence_summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(PolicySettings):
+    data_dir: Path = option(help="folder of the run")
+    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
+    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
+    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open; null leaves a side open")
+    num_solutions: int = option(1, help="programs per problem")
+    grade_workers: int = option(2, help="programs graded at once")
+
+
+def requests_of(
+    config: Config, problems: list[Problem], file: SampledFile | None
+) -> Iterator[tuple[Problem, CompletionRequest]]:
+    """What is still to be asked."""
+    for problem in problems:
+        wanted = tuple(range(config.num_solutions))
+        indices = wanted if file is None else file.missing((problem.question_id,), wanted)
+        if indices:
+            yield problem, CompletionRequest((problem.question_id,), tuple(solution_messages(problem, "cof")), indices)
+
+
+def main(config: Config) -> None:
+    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
+    problems = split.require("train")
+    if config.dry_run:
+        print("gen_cof: would send " + estimate((request for _, request in requests_of(config, problems, None)), config))
+        return
+    path = config.data_dir / "cof_solutions.jsonl"
+    file = SampledFile(
+        path, Solution, stage="gen_cof", settings=config, identity={"style": "cof", "prompts": prompt_fingerprint()}
+    )
+
+    def tasks(sampler: Sampler) -> Iterator[Callable[[], Awaitable[Any]]]:
+        for problem, request in todo:
+            yield partial(sampler.sample, request, problem, partial(solution_row, problem.question_id))
+
+    todo = list(requests_of(config, problems, file))
+    num_rows = sum(len(request.indices) for _, request in todo)
+    with Grader(GraderConfig(workers=config.grade_workers)) as grader:
+        counts = run_sampling(
+            partial(open_policy, config, file.account, path.with_suffix(".batches.json")), grader, file, tasks, num_rows
+        )
+    report = adherence_report(problems, read_rows(path, Solution))
+    write_bytes_atomic(config.data_dir / "cof_adherence.json", [json.dumps(report, indent=2).encode(), b"\n"])
+    print(f"gen_cof: {counts['rows']} programs, {counts.get('verdict_passed', 0)} pass; {adherence_summary(report)}")
+    if counts["failed"]:
+        print(f"gen_cof: {counts['failed']} requests failed (see {path}.failures.jsonl); run again to try them again")
+    if "stopped" in counts:
+        print(f"gen_cof: stopped by the budget: {counts['stopped']}")
+
+
+if __name__ == "__main__":
+    run_stage(Config, "gen_cof", __doc__, main)
