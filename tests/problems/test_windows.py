@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,8 @@ def test_an_empty_split_that_a_stage_needs_is_an_error(make_problem):
 
 def test_windows_are_read_from_a_configuration():
     assert windows_from({"train": [None, "2024-08-01"]}) == {"train": Window(None, "2024-08-01")}
-    for bad in (["2024-08-01"], "2024-08-01", []):
+    assert windows_from({"train": [date(2024, 1, 1), None]}) == {"train": Window("2024-01-01", None)}
+    for bad in (["2024-08-01"], "2024-08-01", [], [2024, 2025], None):
         with pytest.raises(WindowError, match="'train'"):
             windows_from({"train": bad})
 

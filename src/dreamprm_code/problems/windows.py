@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from dreamprm_code.errors import UserError
@@ -55,13 +55,16 @@ def parse_date(text: str) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def windows_from(setting: Mapping[str, Sequence[str | None]]) -> dict[str, Window]:
-    """Windows from a configuration's ``{name: [start, end]}``; raises WindowError."""
+def windows_from(setting: Mapping[str, Sequence[str | date | None]]) -> dict[str, Window]:
+    """Windows from a configuration's ``{name: [start, end]}`` (YAML reads a bare date as a date); raises WindowError."""
     windows = {}
     for name, bounds in setting.items():
-        if isinstance(bounds, str) or len(bounds) != 2:
+        if not isinstance(bounds, (list, tuple)) or len(bounds) != 2:
             raise WindowError(f"window '{name}': expected [start, end], found {bounds!r}")
-        windows[name] = Window(*bounds)
+        start, end = (bound.isoformat() if isinstance(bound, date) else bound for bound in bounds)
+        if not all(isinstance(bound, (str, type(None))) for bound in (start, end)):
+            raise WindowError(f"window '{name}': {bounds!r} are not ISO 8601 dates")
+        windows[name] = Window(start, end)
     return windows
 
 
@@ -89,12 +92,12 @@ def split_by_windows(problems: Iterable[Problem], windows: Mapping[str, Window])
             raise UserError(f"two problems have the question_id {problem.question_id!r}; delete one of them")
         seen.add(problem.question_id)
         try:
-            date = parse_date(problem.contest_date)
+            moment = parse_date(problem.contest_date)
         except ValueError:
             raise UserError(
                 f"problem {problem.question_id}: contest_date {problem.contest_date!r} is not an ISO 8601 date"
             ) from None
-        name = next((name for name, (start, end) in spans.items() if start <= date < end), None)
+        name = next((name for name, (start, end) in spans.items() if start <= moment < end), None)
         if name is None:
             split.num_outside += 1
         else:

@@ -1,0 +1,80 @@
+"""The bundled problems: enough, split by date, made from their sources, and solved by their reference programs."""
+
+from __future__ import annotations
+
+import pytest
+
+import build_demo
+from dreamprm_code import problems
+from dreamprm_code.config import read_yaml
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows
+from dreamprm_code.problems import load_problems, split_by_windows, windows_from
+from dreamprm_code.records import Solution
+from dreamprm_code.steps import cof_violations, split_program
+
+
+@pytest.fixture(scope="module")
+def demo(root):
+    return load_problems(root / "data" / "demo" / "problems.jsonl")
+
+
+@pytest.fixture(scope="module")
+def references(root):
+    return read_rows(root / "data" / "demo" / "references.jsonl", Solution)
+
+
+def test_the_bundled_files_are_what_their_sources_give(root, tmp_path):
+    build_demo.main(build_demo.Config(source=root / "data" / "demo" / "source", out=tmp_path))
+    for name in ("problems.jsonl", "references.jsonl"):
+        assert (tmp_path / name).read_bytes() == (root / "data" / "demo" / name).read_bytes()
+
+
+def test_every_window_of_the_demo_has_problems_of_every_difficulty(root, demo):
+    windows = windows_from(read_yaml(root / "configs" / "demo.yaml")["shared"]["windows"])
+    split = split_by_windows(demo, windows)
+    assert {name: len(rows) for name, rows in split.items()} == {"train": 18, "meta": 12, "test": 18}
+    assert split.num_outside == 0
+    for rows in split.values():
+        assert {problem.difficulty for problem in rows} == {"easy", "medium", "hard"}
+        assert any(problem.is_functional for problem in rows)
+
+
+def test_every_problem_has_public_and_private_tests_that_no_constant_answer_passes(demo):
+    for problem in demo:
+        tests = problems.test_cases(problem)
+        assert len(tests.public) >= 2 and len(tests.private) >= 4
+        assert len({test.output for test in tests.all}) >= 2
+        assert {test.testtype for test in tests.all} == {"functional" if problem.is_functional else "stdin"}
+        assert len(problem.question_content.split()) <= 170
+        if not problem.is_functional:  # the sample in the statement is the first public test
+            assert tests.public[0].input.rstrip() in problem.question_content
+            assert problem.question_content.endswith(tests.public[0].output.rstrip())
+
+
+def test_the_reference_programs_follow_the_rules_in_two_to_five_steps(demo, references):
+    assert [solution.question_id for solution in references] == [problem.question_id for problem in demo]
+    for problem, solution in zip(demo, references, strict=True):
+        assert cof_violations(solution.code, problem.func_name) == []
+        assert 2 <= len(split_program(solution.code).steps) <= 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("title =", "name ="), "setting 'name' is missing or unknown"),
+        (('title = "Digit Sum"', ""), "setting 'title' is missing or unknown"),
+        (('title = "Digit Sum"', "title ="), "not valid TOML"),
+        (('    """Add the value of every character of a string of digits."""\n', ""), "digit_sum has no docstring"),
+        (("total += n % 10", "total += n % 9"), "the second solution '"),
+        (('"907\\n"', '"1234\\n"'), "two tests have one input"),
+        (("print(digit_sum(text))", "digit_sum(text)"), "gives no output"),
+    ],
+)
+def test_a_bad_source_is_one_clear_error(root, tmp_path, change, message):
+    text = (root / "data" / "demo" / "source" / "001_digit_sum.toml").read_text()
+    assert change[0] in text
+    (tmp_path / "001_bad.toml").write_text(text.replace(*change))
+    with pytest.raises(UserError, match=message) as caught:
+        build_demo.build(tmp_path / "001_bad.toml")
+    assert "001_bad.toml" in str(caught.value)
