@@ -33,6 +33,9 @@ class LoraSettings:
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
+PUBLISHED_LORA = LoraSettings()
+
+
 class PRMModel(nn.Module):
     """Backbone and ``head``. ``sigmoid(logit)`` is the probability that the program up to a step will pass all tests.
 
@@ -105,7 +108,7 @@ class PRMModel(nn.Module):
 
     def enable_gradient_checkpointing(self) -> None:
         """Recompute layers in the backward pass. Non-reentrant: the reentrant kind gives wrong forward-mode derivatives."""
-        self.decoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.decoder.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
 
 def lora_parameters(model: PRMModel) -> Iterable[tuple[str, nn.Parameter]]:
@@ -143,7 +146,7 @@ def make_head(hidden_size: int, bias: bool, dtype: torch.dtype, seed: int) -> nn
 
 def build_model(
     backbone: str | Path,
-    lora: LoraSettings | None = LoraSettings(),  # noqa: B008 (frozen)
+    lora: LoraSettings | None = PUBLISHED_LORA,
     dtype: torch.dtype = torch.float32,
     gguf_file: str | None = None,
     seed: int = 0,

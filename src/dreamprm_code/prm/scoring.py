@@ -1,0 +1,179 @@
+"""The public class: a PRM that scores every step of every program of a problem in as few passes as its memory allows.
+
+::
+
+    prm = PRM.from_pretrained("data/demo-run/prm")      # our folder, an exported folder, or reward_model_step_N.pt
+    step_scores = prm.score(problem, programs)          # one list per program, one score in [0, 1] per step
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
+from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.input_text import program_prefixes
+from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model
+from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
+from dreamprm_code.records import Problem
+
+Progress = Callable[[int, int], None]  # steps scored so far, steps in all
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How the PRM splits programs: part of what it was trained on, so part of its checkpoint."""
+
+    max_steps: int = 10
+    granularity: str = "function"
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def best_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively (CUDA from compute capability 8.0, CPUs with AMX), else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32
+
+
+class PRM:
+    """A model, the encoder of its input text, and how it splits programs.
+
+    ``max_tokens`` bounds the tree tokens of one pass; larger trees are split, which changes no score. ``counts`` reports
+    programs encoded and problem statements shortened.
+    """
+
+    def __init__(
+        self,
+        model: PRMModel,
+        encoder: StepEncoder,
+        steps: StepSettings = StepSettings(),
+        max_tokens: int | None = None,
+    ):
+        self.model = model
+        self.encoder = encoder
+        self.steps = steps
+        self.max_tokens = max_tokens or (32768 if model.device.type == "cuda" else 8192)
+
+    @classmethod
+    def create(
+        cls,
+        backbone: str | Path,
+        *,
+        lora: LoraSettings | None = PUBLISHED_LORA,
+        dtype: torch.dtype = torch.float32,
+        gguf_file: str | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        format: str = "native",
+        max_length: int | None = None,
+        step_token: str | None = None,
+        steps: StepSettings = StepSettings(),
+        head_bias: bool = False,
+        seed: int = 0,
+        attention: str = "auto",
+    ) -> PRM:
+        """An untrained PRM on a backbone; arguments as in :func:`build_model` and :class:`StepEncoder`.
+
+        ``max_length`` defaults to what the backbone was made for; ``tokenizer`` to the backbone's own.
+        """
+        model = build_model(backbone, lora, dtype, gguf_file, seed, head_bias, attention)
+        tokenizer = tokenizer or load_tokenizer(find_backbone(str(backbone), gguf_file))
+        return cls(model, StepEncoder(tokenizer, format, max_length or model.max_length, step_token), steps)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        base_model: str | None = None,
+        *,
+        gguf_file: str | None = None,
+        lora_alpha: float | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> PRM:
+        """Load our checkpoint folder, an exported folder, or the released ``reward_model_step_N.pt``.
+
+        ``base_model`` overrides where our folder's backbone is, and names the released checkpoint's
+        (``Qwen/Qwen2.5-Coder-3B`` by default); ``lora_alpha`` is for the released checkpoint alone, which does not hold it
+        (default: the published 16). Device and dtype default to the best at hand.
+
+        Raises:
+            UserError: no such checkpoint, a wrong base model, missing or surplus weights, a file that holds code.
+        """
+        from dreamprm_code.prm.checkpoint import load
+
+        device = torch.device(device) if device is not None else best_device()
+        return load(path, base_model, gguf_file, lora_alpha, device, dtype or best_dtype(device))
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write a checkpoint folder that describes itself (see :mod:`dreamprm_code.prm.checkpoint`)."""
+        from dreamprm_code.prm.checkpoint import save
+
+        save(self, path)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(self.encoder.counts)
+
+    def score(self, problem: Problem, programs: Sequence[str], progress: Progress | None = None) -> list[list[float]]:
+        """Probability of success after each step of each program. Code without steps (empty, not parsable) is one step."""
+        prefixes = [program_prefixes(code, self.steps.max_steps, self.steps.granularity) for code in programs]
+        return self.score_prefixes(problem, prefixes, progress)
+
+    def score_prefixes(
+        self, problem: Problem, prefixes: Sequence[Sequence[str]], progress: Progress | None = None
+    ) -> list[list[float]]:
+        """The same for given step prefixes: for each program its prefixes, growing, the last one being the program."""
+        total, done = sum(map(len, prefixes)), 0
+        encoded = [self.encoder.encode_prefixes(problem, program) if program else [] for program in prefixes]
+        sequences = [sequence for program in encoded for sequence in program]
+        scores = [0.0] * total
+        for group in group_sequences(sequences, self.max_tokens) if sequences else ():
+            for index, score in zip(group, self._scores([build_tree([sequences[i] for i in group])]), strict=True):
+                scores[index] = score
+            done += len(group)
+            if progress is not None:
+                progress(done, total)
+        remaining = iter(scores)
+        return [[next(remaining) for _ in program] for program in prefixes]
+
+    def score_problems(self, requests: Iterable[tuple[Problem, Sequence[str]]]) -> Iterator[list[list[float]]]:
+        """Scores of many problems' programs, in order; small trees share a pass. Memory stays bounded."""
+        waiting: list[tuple[TokenTree, list[int]]] = []
+
+        def flush() -> Iterator[list[list[float]]]:
+            scores = iter(self._scores([tree for tree, _ in waiting]) if waiting else ())
+            for _, lengths in waiting:
+                yield [[next(scores) for _ in range(length)] for length in lengths]
+            waiting.clear()
+
+        for problem, programs in requests:
+            prefixes = [program_prefixes(code, self.steps.max_steps, self.steps.granularity) for code in programs]
+            encoded = [self.encoder.encode_prefixes(problem, program) for program in prefixes]
+            sequences = [sequence for program in encoded for sequence in program]
+            tree = build_tree(sequences) if sequences else None
+            if tree is None or tree.num_tokens > self.max_tokens:
+                yield from flush()
+                yield self.score_prefixes(problem, prefixes)
+                continue
+            if sum(waiting_tree.num_tokens for waiting_tree, _ in waiting) + tree.num_tokens > self.max_tokens:
+                yield from flush()
+            waiting.append((tree, [len(program) for program in encoded]))
+        yield from flush()
+
+    @torch.inference_mode()
+    def _scores(self, trees: Sequence[TokenTree]) -> list[float]:
+        training = self.model.training
+        self.model.eval()
+        try:
+            return torch.sigmoid(self.model(collate(trees)).double()).tolist()
+        finally:
+            self.model.train(training)
