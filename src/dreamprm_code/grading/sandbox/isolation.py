@@ -1,0 +1,333 @@
+"""Three levels of isolation, strongest first, and how a process enters each.
+
+``namespaces``
+    A user, mount, pid, network, IPC and UTS namespace for each worker and one more pid namespace for each program. The
+    program sees a read-only system and interpreter, an empty private folder in memory (fresh for each program), its own
+    /proc and no network; seccomp and rlimits besides.
+``landlock``
+    Where user namespaces are switched off: landlock lets the program read the system and the interpreter and write to its
+    own folder; seccomp refuses internet sockets, and signals to processes other than its own. Rlimits besides.
+``rlimits``
+    Rlimits, a process group of its own, and as root an unprivileged user: a guard against accidents, not against malice.
+
+Every level is entered as an ordinary user or as root; as root the program runs as a user without privileges.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+
+from . import syscalls as sc
+from .seccomp import build_filter
+
+LEVELS = ("namespaces", "landlock", "rlimits")
+"""Strongest first."""
+
+BOX = "/sandbox"
+"""The only writable folder at the level ``namespaces``: a file system in memory of its own."""
+
+_UNPRIVILEGED_ID = 65534  # "nobody"
+_INNER_ID = 1000
+_CAP_DAC_READ_SEARCH = 2
+_MIB = 1 << 20
+
+_FS_READ = 0b1101  # execute, read a file, read a folder
+_FS_EXECUTE_READ_FILE = 0b0101
+_FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+_NET_ALL = 0b11  # bind and connect TCP
+_SCOPE_ALL = 0b11  # abstract Unix sockets, signals
+
+_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/etc/ssl/openssl.cnf")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one test of a program may use; times in seconds, sizes in bytes."""
+
+    cpu: float
+    sleep: float
+    wall: float
+    memory: int
+    output: int
+    file: int
+    processes: int
+    open_files: int = 256
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The zygote's level and what its runners need to know to go on from it."""
+
+    level: str
+    folder: str
+    memory_folder_bytes: int
+    keeps_read_capability: bool = False
+
+    @property
+    def has_pid_namespace(self) -> bool:
+        return self.level == "namespaces"
+
+    @property
+    def work(self) -> str:
+        return os.path.join(self.folder, "work")
+
+
+def interpreter_folders() -> list[str]:
+    """Everything that the running interpreter imports from, and nothing of ours."""
+    found = {os.path.realpath(sys.base_prefix), os.path.realpath(sys.base_exec_prefix), os.path.abspath(sys.prefix)}
+    for path in (sys.executable, os.path.realpath(sys.executable)):
+        folder = os.path.dirname(path)
+        if not any(_is_inside(folder, other) for other in found):
+            found.add(folder)
+    return sorted(path for path in found if path != "/" and not any(_is_inside(path, other) for other in _SYSTEM_FOLDERS))
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def enter_namespaces(memory_folder_bytes: int) -> None:
+    """Leave the host behind; the caller comes back as the first process of a new pid namespace, in a child.
+
+    The parent waits for that child and exits with it, never to return. The caller must have one thread.
+    """
+    as_root = os.geteuid() == 0
+    if as_root:
+        # The interpreter may lie where only root may look: mount it before the privileges go.
+        sc.unshare(sc.CLONE_NEWNS)
+        _build_root()
+        _drop_to(_UNPRIVILEGED_ID)
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map would belong to root
+    uid, gid = os.geteuid(), os.getegid()
+    sc.unshare(sc.CLONE_NEWUSER | sc.CLONE_NEWNS | sc.CLONE_NEWPID | sc.CLONE_NEWNET | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{_INNER_ID} {uid} 1")
+    _write("/proc/self/gid_map", f"{_INNER_ID} {gid} 1")
+    child = os.fork()
+    if child:
+        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    sc.prctl(sc.PR_SET_PDEATHSIG, 9)
+    if not as_root:
+        _build_root()
+    mount_proc()
+    mount_box(memory_folder_bytes)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as stream:
+        stream.write(text)
+
+
+def _drop_to(number: int) -> None:
+    os.setgroups([])
+    os.setresgid(number, number, number)
+    os.setresuid(number, number, number)
+
+
+def _build_root() -> None:
+    """Make the mount namespace's root a small read-only tree: the system's libraries, the interpreter, a few devices."""
+    sc.mount("none", "/", None, sc.MS_REC | sc.MS_SLAVE)
+    sc.mount("sandbox", "/tmp", "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
+    os.mkdir("/tmp/host", 0o700)
+    sc.pivot_root("/tmp", "/tmp/host")
+    os.chdir("/")
+    for path in _SYSTEM_FOLDERS:
+        if os.path.islink("/host" + path):
+            os.symlink(os.readlink("/host" + path), path)
+        elif os.path.isdir("/host" + path):
+            _bind_read_only(path)
+    for path in _SYSTEM_FILES:
+        if os.path.exists("/host" + path):
+            _bind_read_only(path)
+    for path in interpreter_folders():
+        _bind_read_only(path)
+    _write_system_files()
+    os.makedirs("/proc")
+    sc.mount("/host/proc", "/proc", None, sc.MS_BIND | sc.MS_REC)
+    os.mkdir(BOX)
+    os.symlink(BOX + "/tmp", "/tmp")
+    sc.umount("/host")
+    os.rmdir("/host")
+    sc.mount("none", "/", None, sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | sc.MS_NOSUID | sc.MS_NODEV)
+
+
+def _bind_read_only(path: str) -> None:
+    """Show the host's folder or file at the same path."""
+    source = "/host" + path
+    if os.path.isdir(source):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "x"):
+            pass
+    sc.mount(source, path, None, sc.MS_BIND | sc.MS_REC)
+    sc.make_read_only(path)
+
+
+def _write_system_files() -> None:
+    os.makedirs("/dev", exist_ok=True)
+    for name in _DEVICES:
+        with open("/dev/" + name, "x"):
+            pass
+        sc.mount("/host/dev/" + name, "/dev/" + name, None, sc.MS_BIND)
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink("/proc/self/fd" + target, "/dev/" + name)
+    os.symlink(BOX + "/shm", "/dev/shm")
+    os.makedirs("/etc", exist_ok=True)
+    _write("/etc/passwd", f"user:x:{_INNER_ID}:{_INNER_ID}::{BOX}/work:/bin/sh\n")
+    _write("/etc/group", f"user:x:{_INNER_ID}:\n")
+    _write("/etc/hosts", "127.0.0.1 localhost\n")
+
+
+def mount_proc() -> None:
+    """A /proc of the caller's pid namespace, over whatever is there."""
+    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+
+
+def mount_box(size: int) -> None:
+    """A fresh, empty file system in memory with the three folders that a program may write to."""
+    options = f"mode=755,size={size},nr_inodes=16384"
+    sc.mount("sandbox", BOX, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
+    for name in ("work", "tmp", "shm"):
+        os.mkdir(f"{BOX}/{name}", 0o700)
+
+
+def is_box_clean(sandbox: Sandbox) -> bool:
+    """Whether a program has left nothing in its folders."""
+    if sandbox.has_pid_namespace:
+        usage = os.statvfs(BOX)
+        return usage.f_files - usage.f_ffree == 4
+    return not any(os.scandir(os.path.join(sandbox.folder, name)) for name in ("work", "tmp", "shm"))
+
+
+def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> Sandbox:
+    """Enter ``landlock`` or ``rlimits`` as far as the zygote goes: a folder, and as root another user.
+
+    Raises:
+        OSError: the level is not to be had here.
+    """
+    if level == "landlock":
+        sc.landlock_abi()
+        build_filter(network=False)
+    sc.prctl(sc.PR_SET_CHILD_SUBREAPER, 1)
+    keeps = False
+    if os.geteuid() == 0:
+        number = 2_000_000_000 + os.getpid() % 100_000_000  # a user of its own, so that process limits count apart
+        for path in (folder, *(os.path.join(folder, name) for name in ("work", "tmp", "shm"))):
+            os.chown(path, number, number)
+        readable = all(_others_may_reach(path) for path in interpreter_folders())
+        if not readable and level == "rlimits":
+            raise OSError("the interpreter lies in a folder that only root may enter")
+        sc.prctl(sc.PR_SET_KEEPCAPS, 0 if readable else 1)
+        _drop_to(number)
+        if not readable:  # landlock still names what may be read
+            keeps = True
+            sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH)
+    return Sandbox(level, folder, memory_folder_bytes, keeps)
+
+
+def _others_may_reach(path: str) -> bool:
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+def make_folder(folder: str) -> None:
+    """Empty a worker's folder on disk (levels below ``namespaces``) and make its three parts anew."""
+    for name in ("work", "tmp", "shm"):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            os.chmod(path, 0o700)
+            if not any(os.scandir(path)):
+                continue
+            for parent, names, _ in os.walk(path):
+                for child in names:
+                    os.chmod(os.path.join(parent, child), 0o700, follow_symlinks=False) if not os.path.islink(
+                        os.path.join(parent, child)
+                    ) else None
+            shutil.rmtree(path)
+        os.mkdir(path, 0o700)
+
+
+def confine_runner(sandbox: Sandbox) -> None:
+    """For the runner, before it reads a program: a fresh /proc and box, then no capability and no way to new ones."""
+    if sandbox.has_pid_namespace:
+        mount_proc()
+    sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+    if sandbox.has_pid_namespace:
+        sc.drop_capabilities()
+        sc.install_seccomp(build_filter(network=True))
+    else:
+        sc.prctl(sc.PR_SET_CHILD_SUBREAPER, 1)
+    sc.prctl(sc.PR_SET_DUMPABLE, 0)
+
+
+def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
+    """For the program's process, before its first instruction: its own session, rlimits, and the rest of its level."""
+    os.setsid()
+    set_limits(sandbox, limits, total_cpu)
+    if sandbox.has_pid_namespace:
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # so that it may look at itself in /proc
+        return
+    if sandbox.level == "landlock":
+        _restrict_by_landlock(sandbox)
+        sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH if sandbox.keeps_read_capability else 0)
+        sc.install_seccomp(build_filter(network=False, signal_only=os.getpid()))
+    sc.prctl(sc.PR_SET_DUMPABLE, 1)
+
+
+def set_limits(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
+    """Rlimits. The exact limits are the runner's; these hold where it looks too late."""
+    seconds = int(total_cpu) + 2
+    processes = limits.processes + (0 if sandbox.has_pid_namespace else _processes_of_user())
+    for number, soft, hard in (
+        (resource.RLIMIT_CPU, seconds, seconds + 1),
+        (resource.RLIMIT_AS, limits.memory, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file, limits.file),
+        (resource.RLIMIT_NPROC, processes, processes),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        ceiling = resource.getrlimit(number)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(number, (soft, hard))
+
+
+def _processes_of_user() -> int:
+    uid, count = os.getuid(), 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.stat("/proc/" + name).st_uid == uid:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+            except OSError:
+                pass
+    return count
+
+
+def _restrict_by_landlock(sandbox: Sandbox) -> None:
+    abi = sc.landlock_abi()
+    handled = _FS_ALL[max(version for version in _FS_ALL if version <= abi)]
+    ruleset = sc.landlock_create_ruleset(handled, _NET_ALL if abi >= 4 else 0, _SCOPE_ALL if abi >= 6 else 0, abi)
+    for path in (*_SYSTEM_FOLDERS, *interpreter_folders()):
+        sc.landlock_allow_path(ruleset, path, _FS_READ)
+    for path in _SYSTEM_FILES:
+        sc.landlock_allow_path(ruleset, path, _FS_READ if os.path.isdir(path) else _FS_EXECUTE_READ_FILE)
+    for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"):
+        sc.landlock_allow_path(ruleset, path, 0b110 & handled)
+    sc.landlock_allow_path(ruleset, f"/proc/{os.getpid()}", _FS_READ)
+    for name in ("work", "tmp", "shm"):
+        sc.landlock_allow_path(ruleset, os.path.join(sandbox.folder, name), handled)
+    sc.landlock_restrict_self(ruleset)
+    os.close(ruleset)
