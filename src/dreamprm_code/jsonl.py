@@ -31,7 +31,7 @@ class JsonlError(UserError):
 def _parse_line(line: bytes, path: Path, line_number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise JsonlError(f"{path}:{line_number}: not valid JSON ({error}); repair or delete this line") from None
     if not isinstance(row, dict):
         raise JsonlError(f"{path}:{line_number}: expected a JSON object, found {type(row).__name__}")

@@ -66,6 +66,16 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     key_fields: ClassVar[tuple[str, ...]]
 
+    @model_validator(mode="after")
+    def _text_can_be_written(self) -> Self:
+        for name, value in self.__dict__.items():
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    raise ValueError(f"{name} is not Unicode text ({error.reason} at {error.start})") from None
+        return self
+
     @property
     def key(self) -> tuple:
         return tuple(getattr(self, name) for name in self.key_fields)

@@ -70,6 +70,8 @@ def test_a_failure_without_a_code_is_a_wrong_answer_that_says_so(tmp_path):
         ('[{"question_id": "a", "code_list": ["x"], "graded_list": ["yes"]}]', "'graded_list' is not a list"),
         ('[{"question_id": "a", "code_list": ["x"], "output_list": []}]', "0 entries in 'output_list'"),
         ('[{"question_id": "a", "code_list": []}, {"question_id": "a", "code_list": []}]', "already at"),
+        ('[{"question_id": "a", "code_list": ["\\ud800"]}]', "entry 0: program 0: "),
+        ("[" * 100_000, "not valid JSON"),
         ("[1]", "entry 0 is not"),
         ("[{", "not valid JSON"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -75,6 +77,9 @@ def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards, make_pr
     ("fields", "message"),
     [
         ({"metadata": "{"}, "'metadata' is not a JSON object"),
+        ({"metadata": '{"x": ' + "9" * 5000 + "}"}, "'metadata' is not a JSON object"),
+        ({"metadata": "[" * 100_000}, "'metadata' is not a JSON object"),
+        ({"contest_date": "0001-01-01T00:00:00+05:00"}, "not an ISO 8601 date"),
         ({"metadata": "[]"}, "'metadata' is not a JSON object"),
         ({"metadata": '{"func_name": 3}'}, "'metadata' is not a JSON object"),
         ({"metadata": '{"func_name": "a b"}'}, "not a Python name"),
@@ -85,6 +90,20 @@ def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards, make_pr
 def test_a_bad_field_is_an_error_with_file_and_line(tmp_path, make_problem, fields, message):
     write_rows(tmp_path / "p.jsonl", [make_problem("a"), make_problem("b", **fields)])
     with pytest.raises(ProblemError, match=rf"p\.jsonl:2: .*{message}"):
+        load_problems(tmp_path / "p.jsonl")
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "\udc80"])
+def test_a_line_that_is_no_object_is_an_error_with_file_and_line(tmp_path, line):
+    (tmp_path / "p.jsonl").write_bytes(line.encode("utf-8", "surrogateescape") + b"\n")
+    with pytest.raises(JsonlError, match=r"p\.jsonl:1: "):
+        load_problems(tmp_path / "p.jsonl")
+
+
+def test_half_a_surrogate_pair_is_an_error_at_reading_and_not_at_writing(tmp_path, make_problem):
+    line = make_problem("a").model_dump_json().replace("Double", "\\ud83d")
+    (tmp_path / "p.jsonl").write_text(line + "\n")
+    with pytest.raises(JsonlError, match=r"p\.jsonl:1: .*question_title is not Unicode text"):
         load_problems(tmp_path / "p.jsonl")
 
 
@@ -102,7 +121,7 @@ def test_the_hub_is_asked_for_the_shards_of_the_release(shards, monkeypatch):
         return str(shards / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert len(load_problems("livecodebench/code_generation_lite@abc", "release_v2")) == 4
+    assert len(load_problems(Path("livecodebench/code_generation_lite@abc"), "release_v2")) == 4
     assert asked == [
         ("livecodebench/code_generation_lite", "test.jsonl", "dataset", "abc"),
         ("livecodebench/code_generation_lite", "test2.jsonl", "dataset", "abc"),

@@ -112,6 +112,14 @@ def test_methods_that_python_calls_count_as_used():
     assert cof_violations(code, None) == []
 
 
+def test_odd_programs_are_judged_without_a_crash():
+    functions = "".join(f"def f{n}():\n    'Doc.'\n    return f{n + 1}()\n" for n in range(3_000))
+    assert Kind.MAIN_NOT_FIRST in kinds(functions)
+    long_guard = STDIN.replace('__name__ == "__main__"', "1" + "+1" * 150 + ' == "__main__"')
+    assert kinds(long_guard) == [Kind.NOT_ONE_FINAL_CALL]
+    assert kinds("x" + ".a" * 200_000) == kinds("\0") == kinds("\ud800") == [Kind.UNPARSABLE]
+
+
 def test_the_detail_names_the_function():
     (violation,) = cof_violations(STDIN.replace('    """Twice n."""\n', ""), None)
     assert violation.detail == "double has no docstring"

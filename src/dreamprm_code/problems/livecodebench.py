@@ -14,7 +14,7 @@ from typing import Any
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_dicts, write_bytes_atomic
-from dreamprm_code.records import Problem, Solution, Verdict
+from dreamprm_code.records import Problem, RecordError, Solution, Verdict
 
 VERDICT_OF_ERROR_CODE = {
     -1: Verdict.TIME_LIMIT,
@@ -81,18 +81,20 @@ def read_livecodebench_results(path: str | Path) -> list[Solution]:
             if graded is not None:
                 report = reports[index] if isinstance(reports, list) and index < len(reports) else None
                 verdict, reason = _verdict(graded[index], report)
-            solutions.append(
-                Solution(
-                    question_id=question_id,
-                    solution_idx=index,
-                    output=output,
-                    code=code,
-                    finish_reason="unknown",
-                    passed=None if verdict is None else verdict.passed,
-                    verdict=verdict,
-                    reason=reason,
-                )
-            )
+            row = {
+                "question_id": question_id,
+                "solution_idx": index,
+                "output": output,
+                "code": code,
+                "finish_reason": "unknown",
+                "passed": None if verdict is None else verdict.passed,
+                "verdict": verdict,
+                "reason": reason,
+            }
+            try:
+                solutions.append(Solution.from_dict(row))
+            except RecordError as error:  # text that is no text: half of a surrogate pair
+                raise ResultsError(f"{where}: program {index}: {error}") from None
     return solutions
 
 
@@ -144,7 +146,7 @@ def _verdict(passed: bool | None, report: Any) -> tuple[Verdict | None, str]:
     if isinstance(report, str):
         try:
             report = json.loads(report)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             report = None
     report = report if isinstance(report, dict) else {}
     code = report.get("error_code")

@@ -87,7 +87,7 @@ def iter_problems(source: str | Path, release: str | None = None) -> Iterator[Pr
 def _check(problem: Problem, where: str) -> None:
     try:
         metadata = json.loads(problem.metadata or "{}")
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("func_name"), (str, type(None))):
         raise ProblemError(f"{where}: field 'metadata' is not a JSON object (with func_name for functional problems)")
@@ -111,12 +111,9 @@ def _files(source: str | Path, release: str | None) -> list[Path]:
                 "leave it empty (--release '')"
             )
         return [path]
-    if (
-        isinstance(source, str)
-        and re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", source)
-        and path.suffix not in (".jsonl", ".json")
-    ):
-        return _hub_shards(source, release or "release_latest")
+    name = str(source)
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", name) and path.suffix not in (".jsonl", ".json"):
+        return _hub_shards(name, release or "release_latest")
     raise ProblemError(f"{source}: there is no such problem file or folder")
 
 

@@ -52,7 +52,10 @@ class WindowSplit(dict[str, list[Problem]]):
 def parse_date(text: str) -> datetime:
     """An ISO 8601 date or time as a naive UTC time; raises ValueError."""
     moment = datetime.fromisoformat(text.strip())
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError as error:  # year 1 or 9999 with a time zone
+        raise ValueError(str(error)) from None
 
 
 def windows_from(setting: Mapping[str, Sequence[str | date | None]]) -> dict[str, Window]:

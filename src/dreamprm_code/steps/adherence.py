@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
@@ -78,12 +79,12 @@ def _helpers(functions: list[Function], tree: ast.Module) -> Iterator[CofViolati
     if not helpers:
         yield CofViolation(CofViolationKind.NO_HELPER, f"{functions[0].name} is the only function")
         return
-    uses = _names(tree)
+    uses = Counter(_names(tree))
     for name, node in helpers:
         short = node.name
         if short.startswith("__") and short.endswith("__"):
             continue
-        if _count(uses, short) == _count(_names(node), short):
+        if uses[short] == _names(node).count(short):
             yield CofViolation(CofViolationKind.UNUSED_HELPER, f"{name} is never used")
 
 
@@ -96,10 +97,6 @@ def _names(node: ast.AST) -> list[str]:
         elif isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Load):
             found.append(inner.attr)
     return found
-
-
-def _count(names: list[str], name: str) -> int:
-    return names.count(name)
 
 
 def _final_call(tree: ast.Module) -> Iterator[CofViolation]:
@@ -126,5 +123,14 @@ def _is_main_guard(test: ast.expr) -> bool:
         isinstance(test, ast.Compare)
         and len(test.ops) == 1
         and isinstance(test.ops[0], ast.Eq)
-        and {ast.unparse(test.left), ast.unparse(test.comparators[0])} == {"__name__", "'__main__'"}
+        and {_word(test.left), _word(test.comparators[0])} == {"name __name__", "text __main__"}
     )
+
+
+def _word(node: ast.expr) -> str | None:
+    """A name or a string constant, told apart; None for anything else."""
+    if isinstance(node, ast.Name):
+        return f"name {node.id}"
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return f"text {node.value}"
+    return None

@@ -26,6 +26,9 @@ _LATE_FENCE = re.compile(r"(?P<fence>```)(?P<tag>(?:python|py)[0-9.]*)[ \t]*$", 
 _CODE_LINE = re.compile(
     r"(?:import|from|def|class|async def|if|for|while|try:|with|print\()\b|@\w|#|[A-Za-z_][\w, ]* ?= ?\S|\"\"\"|'''"
 )
+_CUT_OFF_START = re.compile(r"import \w|from [\w.]+ import|(?:async )?def \w+ ?\(|class \w+ ?[:(]|@\w+|\w+(?:, ?\w+)* ?= ?\S")
+"""A first line that is no prose: stricter, because here nothing else proves that the answer is a program."""
+
 _MAX_STARTS = 40
 """Lines tried as the start of an unfenced program; more would make long prose slow."""
 
@@ -118,8 +121,8 @@ def _unfenced(text: str) -> str:
         code = _parsing_run(lines[start:])
         if code and _is_whole_program(code):
             return code
-    first = next((number for number, line in enumerate(lines) if line.strip()), None)
-    return text.strip("\r\n").rstrip() if first is not None and first in starts else ""
+    whole = "\n".join(lines).strip("\n").rstrip()
+    return whole if _CUT_OFF_START.match(whole) else ""
 
 
 def _parsing_run(lines: list[str]) -> str:
