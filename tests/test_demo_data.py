@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 import build_demo
 from dreamprm_code import problems
 from dreamprm_code.config import read_yaml
 from dreamprm_code.errors import UserError
+from dreamprm_code.grading import Grader, GradeRequest
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.problems import load_problems, split_by_windows, windows_from
-from dreamprm_code.records import Solution
+from dreamprm_code.records import Solution, Verdict
 from dreamprm_code.steps import cof_violations, split_program
 
 
@@ -57,6 +60,23 @@ def test_the_reference_programs_follow_the_rules_in_two_to_five_steps(demo, refe
     for problem, solution in zip(demo, references, strict=True):
         assert cof_violations(solution.code, problem.func_name) == []
         assert 2 <= len(split_program(solution.code).steps) <= 5
+
+
+def test_the_reference_programs_pass_and_those_of_other_problems_fail(demo, references):
+    """Each reference passes its own tests; the reference of the next problem of the same kind does not."""
+    neighbours = {}
+    for kind in (True, False):
+        rows = [pair for pair in zip(demo, references, strict=True) if pair[0].is_functional is kind]
+        for (problem, _), (_, other) in zip(rows, rows[1:] + rows[:1], strict=True):
+            neighbours[problem.question_id] = other.code
+    requests = [
+        GradeRequest(("own", problem.question_id), problem, row.code) for problem, row in zip(demo, references, strict=True)
+    ]
+    requests += [GradeRequest(("other", problem.question_id), problem, neighbours[problem.question_id]) for problem in demo]
+    with Grader() as grader:
+        verdicts = {result.key: result.verdict for result in grader.grade(requests)}
+    assert Counter(verdict for (kind, _), verdict in verdicts.items() if kind == "own") == {Verdict.PASSED: len(demo)}
+    assert Verdict.PASSED not in {verdict for (kind, _), verdict in verdicts.items() if kind == "other"}
 
 
 @pytest.mark.parametrize(
