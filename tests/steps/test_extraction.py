@@ -30,6 +30,7 @@ OTHER = "def main():\n    print(2)\n\n\nmain()"
         f"```python\n{PROGRAM}```",
         f"The code is ```python\n{PROGRAM}\n```",
         "1. First:\n   ```python\n" + "\n".join("   " + line for line in PROGRAM.split("\n")) + "\n   ```\n",
+        "1. ```python\n" + "\n".join("   " + line for line in PROGRAM.split("\n")) + "\n   ```\n",
         f"```python\n{PROGRAM}\n```".replace("\n", "\r\n"),
         PROGRAM,
         f"\n\n{PROGRAM}\n",

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from typing import NamedTuple
 
 from dreamprm_code.steps.python_source import lines_of, parse
 
 _REASONING_END = re.compile(r"</(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _REASONING_START = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
-_FENCE = re.compile(r"(?P<indent>[ \t]*)(?:>\s?)?(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^`]*)$")
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^`]*)$")
 _LATE_FENCE = re.compile(r"(?P<fence>```)(?P<tag>(?:python|py)[0-9.]*)[ \t]*$", re.IGNORECASE)
 _CODE_LINE = re.compile(
     r"(?:import|from|def|class|async def|if|for|while|try:|with|print\()\b|@\w|#|[A-Za-z_][\w, ]* ?= ?\S|\"\"\"|'''"
@@ -89,7 +90,8 @@ def _fenced_blocks(text: str) -> list[_Block]:
     inside: list[str] = []
 
     def close() -> None:
-        blocks.append(_Block(tag, "\n".join(inside).strip("\n").rstrip()))
+        code = "\n".join(inside).strip("\n").rstrip()
+        blocks.append(_Block(tag, textwrap.dedent(code) if code[:1].isspace() else code))
         inside.clear()
 
     for _, line in lines_of(text):
