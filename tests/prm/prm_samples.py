@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from dreamprm_code.prm.model import PRMModel, build_model, lora_parameters
 from dreamprm_code.prm.scoring import PRM
@@ -31,9 +32,11 @@ PROGRAMS = [TWO_STEPS, OTHER_END, ONE_STEP, "", NOT_PYTHON, TWO_STEPS, "print(1)
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE with merges, learned from two programs; the reserved tokens of Qwen."""
+    """Byte-level BPE with merges learned from two programs, for the rest as Qwen's: split into words, reserved tokens."""
     inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
+    inner.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     inner.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_end|>", "<|quad_end|>"]
     trainer = trainers.BpeTrainer(

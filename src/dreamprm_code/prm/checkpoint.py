@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "prm_config.json"
 FORMAT_VERSION = 1
+_PROBE = 'def solve(a: list[int]) -> int:\n    """It\'s 12345."""\n\n    return  a[-1] + 2**10  # é\n\tx\n'
 
 
 class CheckpointError(UserError):
@@ -100,7 +101,7 @@ def save(prm: PRM, path: str | Path) -> None:
             save_backbone(model, folder / "backbone")
         head = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
         save_file(head, folder / "head.safetensors")
-        prm.encoder.tokenizer.save_pretrained(folder)
+        save_tokenizer(prm.encoder.tokenizer, folder)
         config = {
             "kind": "adapter",
             "format_version": FORMAT_VERSION,
@@ -118,6 +119,23 @@ def save(prm: PRM, path: str | Path) -> None:
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     write_folder(Path(path), fill)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the tokenizer and make sure that what is read back gives the same ids.
+
+    transformers chooses a tokenizer's class by the model type in a folder's ``config.json`` and may then split words otherwise.
+
+    Raises:
+        CheckpointError: it does.
+    """
+    tokenizer.save_pretrained(folder)
+    again = AutoTokenizer.from_pretrained(folder)
+    if again(_PROBE).input_ids != tokenizer(_PROBE).input_ids:
+        raise CheckpointError(
+            f"{folder}: the tokenizer read back ({type(again).__name__}) gives other ids than the one in use "
+            f"({type(tokenizer).__name__}); use the backbone's own tokenizer"
+        )
 
 
 def save_backbone(model: PRMModel, folder: Path) -> None:

@@ -29,6 +29,7 @@ from dreamprm_code.prm.checkpoint import (
     input_config,
     load_head,
     read_config,
+    save_tokenizer,
     write_folder,
 )
 from dreamprm_code.prm.model import PRMModel
@@ -79,7 +80,7 @@ def export(prm: PRM, path: str | Path, dtype: torch.dtype = torch.float32) -> st
 
     def fill(folder: Path) -> None:
         merged.save_pretrained(folder)
-        encoder.tokenizer.save_pretrained(folder)
+        save_tokenizer(encoder.tokenizer, folder)
         described = {"kind": "merged", "format_version": FORMAT_VERSION, "version": __version__, "input": input_config(prm)}
         (folder / CONFIG_FILE).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         card = _CARD.read_text(encoding="utf-8")

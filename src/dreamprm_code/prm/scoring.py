@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,40 +134,48 @@ class PRM:
     ) -> list[list[float]]:
         """The same for given step prefixes: for each program its prefixes, growing, the last one being the program."""
         total, done = sum(map(len, prefixes)), 0
-        encoded = [self.encoder.encode_prefixes(problem, program) if program else [] for program in prefixes]
-        sequences = [sequence for program in encoded for sequence in program]
-        scores = [0.0] * total
+        encoded = self._encode(problem, prefixes)
+        copies = Counter(sequence for program in encoded for sequence in program)
+        sequences = list(copies)
+        scores: dict[tuple[int, ...], float] = {}
         for group in group_sequences(sequences, self.max_tokens) if sequences else ():
-            for index, score in zip(group, self._scores([build_tree([sequences[i] for i in group])]), strict=True):
-                scores[index] = score
-            done += len(group)
+            members = [sequences[index] for index in group]
+            scores |= zip(members, self._scores([build_tree(members)]), strict=True)
+            done += sum(copies[sequence] for sequence in members)
             if progress is not None:
                 progress(done, total)
-        remaining = iter(scores)
-        return [[next(remaining) for _ in program] for program in prefixes]
+        return [[scores[sequence] for sequence in program] for program in encoded]
+
+    def _encode(self, problem: Problem, prefixes: Sequence[Sequence[str]]) -> list[list[tuple[int, ...]]]:
+        """Ids of every prefix. Equal programs give equal tuples and are scored once, so that their scores are equal exactly."""
+        return [
+            [tuple(sequence) for sequence in self.encoder.encode_prefixes(problem, program)] if program else []
+            for program in prefixes
+        ]
 
     def score_problems(self, requests: Iterable[tuple[Problem, Sequence[str]]]) -> Iterator[list[list[float]]]:
         """Scores of many problems' programs, in order; small trees share a pass. Memory stays bounded."""
-        waiting: list[tuple[TokenTree, list[int]]] = []
+        waiting: list[tuple[TokenTree, list[tuple[int, ...]], list[list[tuple[int, ...]]]]] = []
 
         def flush() -> Iterator[list[list[float]]]:
-            scores = iter(self._scores([tree for tree, _ in waiting]) if waiting else ())
-            for _, lengths in waiting:
-                yield [[next(scores) for _ in range(length)] for length in lengths]
+            values = iter(self._scores([tree for tree, _, _ in waiting]) if waiting else ())
+            for _, sequences, encoded in waiting:
+                scores = {sequence: next(values) for sequence in sequences}
+                yield [[scores[sequence] for sequence in program] for program in encoded]
             waiting.clear()
 
         for problem, programs in requests:
             prefixes = [program_prefixes(code, self.steps.max_steps, self.steps.granularity) for code in programs]
-            encoded = [self.encoder.encode_prefixes(problem, program) for program in prefixes]
-            sequences = [sequence for program in encoded for sequence in program]
+            encoded = self._encode(problem, prefixes)
+            sequences = list(dict.fromkeys(sequence for program in encoded for sequence in program))
             tree = build_tree(sequences) if sequences else None
             if tree is None or tree.num_tokens > self.max_tokens:
                 yield from flush()
                 yield self.score_prefixes(problem, prefixes)
                 continue
-            if sum(waiting_tree.num_tokens for waiting_tree, _ in waiting) + tree.num_tokens > self.max_tokens:
+            if sum(other.num_tokens for other, _, _ in waiting) + tree.num_tokens > self.max_tokens:
                 yield from flush()
-            waiting.append((tree, [len(program) for program in encoded]))
+            waiting.append((tree, sequences, encoded))
         yield from flush()
 
     @torch.inference_mode()
