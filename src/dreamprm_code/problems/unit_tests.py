@@ -29,8 +29,6 @@ MAX_DECODED_BYTES = 1 << 30
 class TestCaseError(UserError):
     """A problem's unit tests cannot be decoded; the message names the problem, the field and what is wrong."""
 
-    __test__ = False  # for pytest: not a test
-
 
 class TestCase(NamedTuple):
     """One unit test.
@@ -38,8 +36,6 @@ class TestCase(NamedTuple):
     stdin: ``input`` is the standard input, ``output`` the expected standard output. functional: ``input`` holds one JSON
     value per line (the arguments), ``output`` one JSON value.
     """
-
-    __test__ = False
 
     input: str
     output: str
@@ -72,7 +68,8 @@ def test_cases(problem: Problem) -> ProblemTests:
     return tests
 
 
-test_cases.__test__ = False  # type: ignore[attr-defined]
+for _name in (test_cases, TestCase, ProblemTests, TestCaseError):
+    setattr(_name, "__test__", False)  # noqa: B010 - for pytest: none of these is a test
 
 
 def encode_test_cases(tests: Sequence[TestCase], compress: bool = False) -> str:
@@ -148,7 +145,7 @@ def _unpickle_str(data: bytes) -> str:
     try:
         for instruction, argument, _ in pickletools.genops(io.BytesIO(data)):
             if instruction.name in _STR_INSTRUCTIONS:
-                texts.append(argument)
+                texts.append(str(argument))
             elif instruction.name not in _HARMLESS_INSTRUCTIONS:
                 raise ValueError(f"refused: the pickle holds more than one string (instruction {instruction.name})")
             if len(texts) > 1:
