@@ -1,8 +1,8 @@
 """Resume checkpoints: all that a killed run needs to go on exactly where it was.
 
 One file ``resume/state.pt`` of tensors and plain values, written atomically and loaded with ``weights_only=True``: trainable
-parameters, both optimizers, the table, the best checkpoint so far and the counters. Data order and dropout follow from the seed and
-the counters, so no random state is kept.
+parameters, both optimizers, the table, the best checkpoint so far and the counters. Data order and dropout follow from the seed
+and the counters, so no random state is kept.
 """
 
 from __future__ import annotations

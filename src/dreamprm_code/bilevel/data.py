@@ -36,7 +36,7 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Unit:
-    """``rows`` index the table (inner units), ``outcomes`` are clean labels (outer and validation units): one per scored step."""
+    """``rows`` index the table (inner units), ``outcomes`` are clean labels (outer, validation units): one per scored step."""
 
     item: Any
     rows: tuple[int, ...] = ()
@@ -52,7 +52,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """``keys``, ``mc_value`` and ``num_rollouts`` describe the table's rows; ``counts`` says what was used and what was dropped."""
+    """``keys``, ``mc_value``, ``num_rollouts`` describe the table's rows; ``counts`` says what was used and what dropped."""
 
     keys: tuple[RowKey, ...]
     mc_value: tuple[float, ...]

@@ -1,7 +1,7 @@
 """The exact hypergradient of one inner step, for every row of the window, registered with Betty as type ``exact``.
 
-One inner step is theta' = theta - U(G), with G = (1/N) sum_i w_i l'(z_i, y_i) grad z_i the window's gradient at theta and U what
-clipping and the optimizer make of it. With g = grad of the outer loss at theta' and d = J^T g, J the Jacobian of U with
+One inner step is theta' = theta - U(G), with G = (1/N) sum_i w_i l'(z_i, y_i) grad z_i the window's gradient at theta and U
+what clipping and the optimizer make of it. With g = grad of the outer loss at theta' and d = J^T g, J the Jacobian of U with
 respect to G, the chain rule gives for any value x_i of row i (its label or its weight)
 
     d outer / d x_i = - (1/N) d2(w_i l_i) / (dz dx_i) * <grad z_i(theta), d> .
@@ -83,7 +83,7 @@ def pull_back(
     (group,) = optimizer.param_groups
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in step.gradient]))
     clip = min(1.0, step.max_norm / (norm.item() + _CLIP_EPS)) if step.max_norm > 0.0 else 1.0
-    if isinstance(optimizer, torch.optim.Adam):  # AdamW is a subclass
+    if isinstance(optimizer, torch.optim.Adam):
         if group["amsgrad"] or group["maximize"]:
             raise UserError("the exact hypergradient knows Adam without amsgrad and maximize")
         coupled = 0.0 if group.get("decoupled_weight_decay") else group["weight_decay"]
@@ -132,7 +132,7 @@ def logit_tangents(
 def logit_tangents_by_rows(
     model: nn.Module, batch: Any, theta: Mapping[str, Tensor], direction: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The same by one backward pass per row: the reference, and the way out for operations without a forward-mode derivative."""
+    """The same by one backward pass per row: the reference, and the way for modules without a forward-mode derivative."""
     leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
     with torch.enable_grad():
         logit_S = functional_call(model, leaves, (batch,))

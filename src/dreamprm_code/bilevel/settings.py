@@ -91,9 +91,14 @@ class TrainConfig:
                 )
         if self.total_steps == 0:
             raise UserError("warmup_steps and bilevel_steps are both 0: nothing to train")
-        for name, choices in (
-            ("upper", UPPERS), ("hypergradient", HYPERGRADIENTS), ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES),
-        ):  # fmt: skip
+        chosen = {
+            "upper": UPPERS,
+            "hypergradient": HYPERGRADIENTS,
+            "loss": LOSSES,
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+        }
+        for name, choices in chosen.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"setting '{name}' is {getattr(self, name)!r}; choose from {', '.join(choices)}")
 

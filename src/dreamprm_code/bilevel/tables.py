@@ -32,7 +32,7 @@ class Table(nn.Module):
     def __init__(self, mc_value_R: Tensor, num_rollouts_R: Tensor):
         super().__init__()
         mc_value_R = torch.as_tensor(mc_value_R, dtype=torch.float64).detach().clone()
-        if mc_value_R.numel() and not (0.0 <= mc_value_R.min() and mc_value_R.max() <= 1.0):
+        if mc_value_R.numel() and (mc_value_R.min() < 0.0 or mc_value_R.max() > 1.0):
             raise ValueError("a Monte-Carlo value is a share: it lies in [0, 1]")
         self.register_buffer("mc_value_R", mc_value_R)
         num_rollouts_R = torch.as_tensor(num_rollouts_R, dtype=torch.float64)

@@ -1,11 +1,11 @@
 """Warm-up, then the bi-level stage: one Betty engine runs both.
 
-Betty's ``warmup_steps`` keeps the outer problem still for the first inner steps, which see training programs only (the released code
-warms up on the meta programs too, so that its outer level is not held out). Dropout, where a model has it, is on in
-warm-up and off from then on: a hypergradient compares passes, and other masks would be other functions.
+Betty's ``warmup_steps`` keeps the outer problem still for the first inner steps, which see training programs only (the
+released code warms up on the meta programs too, so that its outer level is not held out). Dropout, where a model has it, is
+on in warm-up and off from then on: a hypergradient compares passes, and other masks would be other functions.
 
-Departures from Betty's engine: our loop starts at the restored step, validates on all processes at fixed steps, and stops by held-out
-loss; the step itself is Betty's.
+Departures from Betty's engine: our loop starts at the restored step, validates on all processes at fixed steps, and stops by
+held-out loss; the step itself is Betty's.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import hashlib
 import logging
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -41,8 +43,8 @@ _AUTOCAST = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class TrainResult:
-    """``model`` holds the best parameters (by held-out loss; the last ones without validation). ``labels`` and ``weights`` are the
-    table at the end, in the order of ``TrainingData.keys``; ``best_labels`` those that the best step had.
+    """``model`` holds the best parameters (by held-out loss; the last ones without validation). ``labels`` and ``weights`` are
+    the table at the end, in the order of ``TrainingData.keys``; ``best_labels`` those that the best step had.
     """
 
     model: nn.Module
@@ -135,15 +137,18 @@ class _BiLevelEngine(Engine):
 
 
 def _optimizer(name: str, params: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    return kinds[name](params, lr=lr, weight_decay=weight_decay)
+    """AdamW is Adam with decoupled decay: Betty makes a new optimizer from the defaults of this one, which AdamW does not take."""
+    if name == "sgd":
+        return torch.optim.SGD(params, lr=lr, weight_decay=weight_decay)
+    return torch.optim.Adam(params, lr=lr, weight_decay=weight_decay, decoupled_weight_decay=name == "adamw")
 
 
 class _Run:
     """One training run: the two problems, the engine and what is kept of them."""
 
-    def __init__(self, config: TrainConfig, data: TrainingData, out_dir: Path, model: nn.Module):
+    def __init__(self, config: TrainConfig, data: TrainingData, out_dir: Path, model: nn.Module, identity: Mapping[str, Any]):
         self.config, self.data, self.out_dir, self.model = config, data, out_dir, model
+        self.identity = {**config.identity(), **identity, "data": data_fingerprint(data)}
         self.device = training_device(config.device)
         self.processes = Processes.from_environment(self.device)
         if self.processes.world_size > 1 and config.upper != "none" and config.hypergradient != "exact":
@@ -283,14 +288,11 @@ class _Run:
             state["outer_optimizer"] = self.outer.optimizer.state_dict()
             state["outer_windows"] = self.outer.windows.taken
             state["outer_count"] = self.outer.count
-        save_state(self.out_dir, self.identity(), state)
-
-    def identity(self) -> dict[str, Any]:
-        return {**self.config.identity(), "data": data_fingerprint(self.data)}
+        save_state(self.out_dir, self.identity, state)
 
     def restore(self) -> bool:
         """Take up the checkpoint of a killed run; True if that run had finished."""
-        state = load_state(self.out_dir, self.identity()) if self.config.checkpoint_every else None
+        state = load_state(self.out_dir, self.identity) if self.config.checkpoint_every else None
         if state is None:
             return False
         self.step, self.best, self.stale = state["step"], state["best"], state["stale"]
@@ -337,12 +339,18 @@ class _Run:
         )
 
 
-def train(config: TrainConfig, data: TrainingData, out_dir: str | Path, model: nn.Module) -> TrainResult:
+def train(
+    config: TrainConfig,
+    data: TrainingData,
+    out_dir: str | Path,
+    model: nn.Module,
+    identity: Mapping[str, Any] = MappingProxyType({}),
+) -> TrainResult:
     """Train ``model`` in place; any module that maps ``data.collate(items)`` to one logit per scored step will do.
 
-    Writes ``training_log.jsonl``, ``tensorboard/`` and ``resume/`` under ``out_dir``; run again with the same arguments after a
-    kill, it goes on from the last resume checkpoint (on the CPU to the same bits as without the kill). The model must then be built
-    from the same seed.
+    Writes ``training_log.jsonl``, ``tensorboard/`` and ``resume/`` under ``out_dir``; run again with the same arguments after
+    a kill, it goes on from the last resume checkpoint (on the CPU to the same bits as without the kill), given the same model
+    from the same seed. ``identity`` names what else must be equal for that.
 
     Raises:
         UserError: settings that cannot work, a resume checkpoint of another run, a loss that is no longer finite.
@@ -350,4 +358,4 @@ def train(config: TrainConfig, data: TrainingData, out_dir: str | Path, model: n
     config.check()
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    return _Run(config, data, out_dir, model).run()
+    return _Run(config, data, out_dir, model, identity).run()

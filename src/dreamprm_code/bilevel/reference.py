@@ -1,0 +1,86 @@
+"""The hypergradient by double backward: slow, memory-hungry, a transcript of the definition. Tests and benchmarks compare with it.
+
+The whole inner step (loss, clipping, optimizer) is written as a differentiable function of the table; autograd does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dreamprm_code.bilevel.data import Window
+from dreamprm_code.bilevel.losses import step_losses
+from dreamprm_code.bilevel.problems import Reader
+from dreamprm_code.bilevel.settings import TrainConfig
+
+
+def clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
+    """``torch.nn.utils.clip_grad_norm_`` as a function; 0 = no clipping."""
+    if max_norm <= 0.0:
+        return grads
+    norm = torch.sqrt(sum(grad.square().sum() for grad in grads))
+    scale = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+    return [scale * grad for grad in grads]
+
+
+def stepped(theta: Tensor, grad: Tensor, group: Mapping[str, Any], state: Mapping[str, Any] | None, kind: str) -> Tensor:
+    """One step of torch's SGD, Adam or AdamW as a function of the (clipped) gradient; ``state`` as before the step."""
+    if kind == "adamw":
+        theta = theta * (1.0 - group["lr"] * group["weight_decay"])
+    else:
+        grad = grad + group["weight_decay"] * theta
+    if kind == "sgd":
+        return theta - group["lr"] * grad
+    beta1, beta2 = group["betas"]
+    before = state or {"step": 0.0, "exp_avg": torch.zeros_like(theta), "exp_avg_sq": torch.zeros_like(theta)}
+    step = float(before["step"]) + 1.0
+    mean = (beta1 * before["exp_avg"] + (1.0 - beta1) * grad) / (1.0 - beta1**step)
+    square = (beta2 * before["exp_avg_sq"] + (1.0 - beta2) * grad.square()) / (1.0 - beta2**step)
+    return theta - group["lr"] * mean / (square.sqrt() + group["eps"])
+
+
+def double_backward(
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    reader: Reader,
+    inner: Window,
+    outer: Window,
+    label_R: Tensor,
+    weight_R: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """d outer / d labels and d outer / d weights [R] for the inner step that ``optimizer`` would take next on ``inner``.
+
+    The model needs operations with a second derivative (for token trees the "math" attention) and no dropout.
+    """
+    label_R = label_R.detach().clone().requires_grad_()
+    weight_R = weight_R.detach().clone().requires_grad_()
+    names = [name for name, param in model.named_parameters() if param.requires_grad]
+    params = [param for param in model.parameters() if param.requires_grad]
+
+    def loss(values: list[Tensor], window: Window, is_inner: bool) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for units, batch in reader.batches(window.units):
+            logit_S = functional_call(model, dict(zip(names, values, strict=True)), (batch,))
+            if is_inner:
+                rows = reader.rows(units)
+                losses = weight_R[rows] * step_losses(logit_S, label_R[rows], config.loss, config.label_smoothing)
+            else:
+                losses = step_losses(logit_S, reader.outcomes(units), config.loss)
+            total = total + losses.sum() / window.num_steps
+        return total
+
+    theta = [param.detach().clone().requires_grad_() for param in params]
+    grads = torch.autograd.grad(loss(theta, inner, True), theta, create_graph=True, allow_unused=True)
+    grads = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(theta, grads, strict=True)]
+    (group,) = optimizer.param_groups
+    moved = [
+        stepped(value, grad, group, optimizer.state.get(param), config.optimizer)
+        for value, grad, param in zip(theta, clipped(grads, config.clip), params, strict=True)
+    ]
+    by_label, by_weight = torch.autograd.grad(loss(moved, outer, False), [label_R, weight_R])
+    return by_label, by_weight

@@ -1,0 +1,162 @@
+"""Stage 4, first half: train the process reward model, correcting its noisy step labels on the way.
+
+    python src/train_prm.py --config configs/demo.yaml
+    python src/train_prm.py --config configs/demo.yaml --upper none --out-dir data/uncorrected
+    torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml
+
+Reads step_labels.jsonl (training problems) and meta_solutions.jsonl (clean outcomes); writes prm/ (the checkpoint with the
+lowest held-out loss), corrected_labels.jsonl, training_log.jsonl, tensorboard/ and resume/. Run it again after an
+interruption: it goes on from the last resume checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cli import run_stage
+from dreamprm_code.bilevel import TrainConfig, TrainingData, build_training_data, train
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.manifest import check_resume, write_manifest
+from dreamprm_code.prm.model import LoraSettings
+from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
+from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.records import Solution, StepLabel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainConfig):
+    data_dir: Path = option(help="folder of the run")
+    out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
+    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
+    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
+    windows: dict[str, list[str | None]] = option(
+        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
+    )
+
+    backbone: str = option(help="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
+    gguf_file: str | None = option(None, help="the GGUF file inside the backbone's folder or repository")
+    dtype: str = option("auto", help="of the frozen backbone; auto is bfloat16 where it is fast", choices=("auto", *DTYPES))
+    lora_rank: int = option(8, help="LoRA rank")
+    lora_alpha: float = option(16.0, help="LoRA alpha")
+    lora_dropout: float = option(0.0, help="dropout before LoRA, in warm-up only")
+    target_modules: list[str] = option(list(LoraSettings().target_modules), help="projections that get LoRA")
+    head_bias: bool = option(False, help="a bias in the head (the released code's; export then needs token classification)")
+    gradient_checkpointing: bool = option(False, help="recompute layers in backward passes: less memory, more time")
+
+    format: str = option("native", help="input text: ours, or the released checkpoint's", choices=("native", "released"))
+    max_length: int | None = option(None, help="longest text in tokens; shortens problem statements, never code")
+    max_steps: int = option(10, help="most steps per program; as for the labels")
+    granularity: str = option("function", help="what a step is; as for the labels", choices=("function", "line", "program"))
+    programs_per_tree: int = option(8, help="programs of one problem that share a token tree")
+    max_tree_tokens: int = option(8192, help="largest token tree; a single larger program stands alone")
+    validation_share: float = option(
+        0.25, help="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
+    )
+    train_outcomes: bool = option(False, help="the outer level also reads the training programs' own outcomes")
+
+
+def read_data(config: Config, prm: PRM) -> TrainingData:
+    """The rows of the run's files as trees; each problem on its side of the windows."""
+    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
+    train_problems, meta_problems = split.require("train"), split.require("meta")
+    sides = {"train": {p.question_id for p in train_problems}, "meta": {p.question_id for p in meta_problems}}
+    labels_path, meta_path = config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"
+    labels, solutions = read_rows(labels_path, StepLabel), read_rows(meta_path, Solution)
+    for path, rows, side in ((labels_path, labels, "train"), (meta_path, solutions, "meta")):
+        if not rows:
+            raise UserError(f"{path}: holds no row; run the stage before this one")
+        if outside := sorted({row.question_id for row in rows} - sides[side]):
+            raise UserError(f"{path}: problem {outside[0]} is not in the {side} window ({len(outside)} such problems)")
+    return build_training_data(
+        [*train_problems, *meta_problems],
+        labels,
+        solutions,
+        prm.encoder,
+        train_outcomes=config.train_outcomes,
+        validation_share=config.validation_share,
+        max_steps=config.max_steps,
+        granularity=config.granularity,
+        programs_per_tree=config.programs_per_tree,
+        max_tree_tokens=config.max_tree_tokens,
+        seed=config.seed,
+    )
+
+
+def identity_of(config: Config) -> dict[str, object]:
+    """The settings beside the training loop's that decide the result."""
+    names = [name for name in Config.__dataclass_fields__ if name not in TrainConfig.__dataclass_fields__]
+    paths = ("data_dir", "out_dir", "problems", "release", "windows")  # what they hold is known by the data's fingerprint
+    return {name: getattr(config, name) for name in names if name not in (*paths, "gradient_checkpointing")}
+
+
+def main(config: Config) -> None:
+    config.check()
+    out_dir = config.out_dir or config.data_dir
+    labels_path = out_dir / "corrected_labels.jsonl"
+    identity = identity_of(config)
+    check_resume(labels_path, {**config.identity(), **identity})
+    device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    prm = PRM.create(
+        config.backbone,
+        lora=LoraSettings(config.lora_rank, config.lora_alpha, config.lora_dropout, tuple(config.target_modules)),
+        dtype=best_dtype(device) if config.dtype == "auto" else DTYPES[config.dtype],
+        gguf_file=config.gguf_file,
+        format=config.format,
+        max_length=config.max_length,
+        steps=StepSettings(config.max_steps, config.granularity),
+        head_bias=config.head_bias,
+        seed=config.seed,
+    )
+    if config.gradient_checkpointing:
+        prm.model.enable_gradient_checkpointing()
+    data = read_data(config, prm)
+    result = train(config, data, out_dir, prm.model, identity)
+    if not result.is_first_process:
+        return
+    prm.save_pretrained(out_dir / "prm")
+    write_rows(labels_path, data.corrected(result.labels, result.weights))
+    moved = sum(abs(label - mc_value) for label, mc_value in zip(result.labels, data.mc_value, strict=True))
+    counts = {
+        **data.counts,
+        "steps": result.steps,
+        "best_step": result.best_step,
+        **{f"held_out_{name}": value for name, value in result.best.items()},
+        "mean_label_movement": moved / len(data.mc_value),
+    }
+    write_manifest(
+        labels_path,
+        stage="train_prm",
+        config=vars(config),
+        identity={**config.identity(), **identity},
+        inputs=[config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"],
+        counts=counts,
+    )
+    dropped = ", ".join(f"{count} {name}" for name, count in data.counts.items() if count and name in DROPPED)
+    held_out = ", ".join(f"{name} {value:.4f}" for name, value in result.best.items()) or "none"
+    print(
+        f"train_prm: {data.counts['inner_rows']} step labels, {data.counts.get('outer_programs', 0)} meta programs; "
+        f"{result.steps} steps, "
+        f"best step {result.best_step} (held-out: {held_out}); mean label movement {counts['mean_label_movement']:.4f}; "
+        f"left out: {dropped or 'nothing'}"
+    )
+
+
+DROPPED = (
+    "train_programs_incomplete",
+    "train_programs_too_long",
+    "train_programs_of_one_step",
+    "meta_programs_not_graded",
+    "meta_programs_without_code",
+    "meta_programs_too_long",
+    "statements_shortened",
+)
+
+if __name__ == "__main__":
+    run_stage(Config, "train_prm", __doc__, main)
