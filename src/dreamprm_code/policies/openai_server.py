@@ -35,7 +35,7 @@ from dreamprm_code.policies.requests import MalformedReply, RenderChat, Reply, m
 from dreamprm_code.policies.settings import PolicySettings
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
-SERVER_PAUSE_S = 5.0
+LOST_IN_A_ROW, SERVER_PAUSE_S = 3, 5.0
 MAX_EMPTY_ANSWERS = 3
 _SECRET = re.compile(r"\b(sk|key|Bearer)[-_ ][A-Za-z0-9_\-]{6,}")
 
@@ -55,6 +55,7 @@ class _Server:
     in_flight: int = 0
     paused_until: float = 0.0
     takes_n: bool = True
+    num_lost: int = 0  # connections lost in a row
     num_single: int = 0  # replies with one answer where several were asked for
 
 
@@ -161,11 +162,14 @@ class OpenAIPolicy:
         server.in_flight += 1
         try:
             raw = await server.client.post(endpoint, body=body, cast_to=httpx2.Response, options={"timeout": timeout_s})
+            server.num_lost = 0
             reply = read_reply(json.loads(raw.content), request, indices, started)
         except openai.APITimeoutError:
             raise _Retry(FailureState.TIMEOUT, f"{server.url}: no reply within {timeout_s:.0f} s") from None
         except openai.APIConnectionError as error:
-            server.paused_until = time.monotonic() + (SERVER_PAUSE_S if len(self._servers) > 1 else 0.0)
+            server.num_lost += 1
+            if server.num_lost >= LOST_IN_A_ROW and len(self._servers) > 1:
+                server.paused_until = time.monotonic() + SERVER_PAUSE_S
             raise _Retry(FailureState.CONNECTION, f"{server.url}: {error.__cause__ or error}") from None
         except openai.APIStatusError as error:
             self._refused(server, error, len(indices))
