@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from cli import run_stage
 
+from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.prm.export import export
 from dreamprm_code.prm.scoring import PRM

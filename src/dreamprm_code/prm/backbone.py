@@ -10,13 +10,24 @@ A backbone is named by a *source*:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    GgufConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.manifest import sha256_of
@@ -126,24 +137,44 @@ def load_config(source: BackboneSource) -> PretrainedConfig:
         raise BackboneError(f"backbone {source.name}: not a known shape; choose from {', '.join(SHAPES)} or give a folder")
     else:
         config = _from_hub(AutoConfig, source)
-    if config.model_type not in SUPPORTED_MODEL_TYPES:
-        raise BackboneError(
-            f"backbone {source.name}: model type '{config.model_type}' has not been checked with token trees; "
-            f"use one of {', '.join(SUPPORTED_MODEL_TYPES)}"
-        )
+    require_supported(config, source)
     config.attention_dropout = 0.0  # dropout on attention weights would differ between a tree and its sequences
     config.use_cache = False
     return config
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without progress bars and load reports: what matters is checked here, and raised."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _from_hub(auto: Any, source: BackboneSource, **settings: Any) -> Any:
     if source.gguf_file is not None:
         settings["gguf_file"] = source.gguf_file
     try:
-        return auto.from_pretrained(source.location, **settings)
+        with quiet_transformers():
+            return auto.from_pretrained(source.location, **settings)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BackboneError(f"backbone {source.name}: cannot be loaded ({reason})") from None
+
+
+def require_supported(config: PretrainedConfig, source: BackboneSource) -> None:
+    """Raises BackboneError for a model type that token trees were not checked with."""
+    if config.model_type not in SUPPORTED_MODEL_TYPES:
+        raise BackboneError(
+            f"backbone {source.name}: model type '{config.model_type}' has not been checked with token trees; "
+            f"use one of {', '.join(SUPPORTED_MODEL_TYPES)}"
+        )
 
 
 def load_tokenizer(source: BackboneSource) -> PreTrainedTokenizerBase:
@@ -153,23 +184,27 @@ def load_tokenizer(source: BackboneSource) -> PreTrainedTokenizerBase:
     return _from_hub(AutoTokenizer, source)
 
 
-def load_backbone(
-    source: BackboneSource, dtype: torch.dtype, seed: int, config: PretrainedConfig | None = None
-) -> PreTrainedModel:
+def load_backbone(source: BackboneSource, dtype: torch.dtype, seed: int) -> PreTrainedModel:
     """The decoder stack without vocabulary head, frozen, set to token-tree attention.
 
     Raises:
         BackboneError: see :func:`load_config`; also weights that cannot be read.
     """
     register()
-    config = config or load_config(source)
-    config._attn_implementation = ATTENTION_NAME
-    if source.is_random:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            backbone = AutoModel.from_config(config, dtype=dtype)
+    if source.gguf_file is not None:
+        # Reading a GGUF file's header takes seconds: it is read once, here. Its weights are unpacked, to be trained around.
+        backbone = _from_hub(AutoModel, source, dtype=dtype, quantization_config=GgufConfig(dequantize=True))
+        require_supported(backbone.config, source)
+        backbone.config.use_cache = False
     else:
-        backbone = _from_hub(AutoModel, source, config=config, dtype=dtype)
+        config = load_config(source)
+        config._attn_implementation = ATTENTION_NAME
+        if source.is_random:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                backbone = AutoModel.from_config(config, dtype=dtype)
+        else:
+            backbone = _from_hub(AutoModel, source, config=config, dtype=dtype)
     backbone.config._attn_implementation = ATTENTION_NAME
     backbone.requires_grad_(False)
     if dtype == torch.float64:

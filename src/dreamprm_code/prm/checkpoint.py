@@ -16,6 +16,7 @@ The other two are the merged Hugging Face folder of :mod:`dreamprm_code.prm.expo
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -29,7 +30,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
-from dreamprm_code.prm.backbone import BackboneError, BackboneSource, find_backbone, fingerprint, load_backbone
+from dreamprm_code.prm.backbone import (
+    BackboneError,
+    BackboneSource,
+    base_weights,
+    find_backbone,
+    fingerprint,
+    load_backbone,
+    quiet_transformers,
+)
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.model import LoraSettings, PRMModel, make_head, wrap_with_lora
 
@@ -70,8 +79,11 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        temporary.chmod(0o755)
         fill(temporary)
+        mask = os.umask(0)
+        os.umask(mask)
+        for item in (temporary, *temporary.rglob("*")):
+            item.chmod((0o777 if item.is_dir() else 0o666) & ~mask)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
             path.replace(old / path.name)
@@ -140,10 +152,9 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 def save_backbone(model: PRMModel, folder: Path) -> None:
     """The backbone's own weights as a plain transformers folder."""
-    from dreamprm_code.prm.backbone import base_weights
-
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in base_weights(model.backbone).items()}
-    model.decoder.save_pretrained(folder, state_dict=state)
+    with quiet_transformers():
+        model.decoder.save_pretrained(folder, state_dict=state)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

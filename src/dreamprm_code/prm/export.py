@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 from transformers.initialization import no_init_weights
 
 from dreamprm_code import __version__
-from dreamprm_code.prm.backbone import base_weights, find_backbone, load_backbone
+from dreamprm_code.prm.backbone import base_weights, find_backbone, load_backbone, quiet_transformers
 from dreamprm_code.prm.checkpoint import (
     CONFIG_FILE,
     FORMAT_VERSION,
@@ -79,7 +79,8 @@ def export(prm: PRM, path: str | Path, dtype: torch.dtype = torch.float32) -> st
     architecture = type(merged).__name__
 
     def fill(folder: Path) -> None:
-        merged.save_pretrained(folder)
+        with quiet_transformers():
+            merged.save_pretrained(folder)
         save_tokenizer(encoder.tokenizer, folder)
         described = {"kind": "merged", "format_version": FORMAT_VERSION, "version": __version__, "input": input_config(prm)}
         (folder / CONFIG_FILE).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
