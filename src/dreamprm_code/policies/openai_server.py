@@ -16,7 +16,6 @@ import re
 import time
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -35,6 +34,7 @@ from dreamprm_code.policies.requests import MalformedReply, RenderChat, Reply, m
 from dreamprm_code.policies.settings import PolicySettings
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+CONNECTIONS_PER_CLIENT = 16
 LOST_IN_A_ROW, SERVER_PAUSE_S = 3, 5.0
 MAX_EMPTY_ANSWERS = 3
 _SECRET = re.compile(r"\b(sk|key|Bearer)[-_ ][A-Za-z0-9_\-]{6,}")
@@ -48,15 +48,32 @@ class _Retry(Exception):
         self.state, self.detail, self.wait_s = state, detail, wait_s
 
 
-@dataclass
 class _Server:
-    url: str
-    client: openai.AsyncOpenAI
-    in_flight: int = 0
-    paused_until: float = 0.0
-    takes_n: bool = True
-    num_lost: int = 0  # connections lost in a row
-    num_single: int = 0  # replies with one answer where several were asked for
+    """One base URL. Its connections are spread over several clients, because a client looks through all of its connections at
+    every request: with 64 of them that costs more than the request."""
+
+    def __init__(self, url: str, key: str, settings: PolicySettings):
+        self.url = url
+        self.in_flight = 0
+        number = -(-settings.max_in_flight // CONNECTIONS_PER_CLIENT)
+        self.clients = [
+            openai.AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=settings.timeout_s) for _ in range(number)
+        ]
+        self.load = [0] * number
+        self.paused_until = 0.0
+        self.takes_n = True
+        self.num_lost = 0  # connections lost in a row
+        self.num_single = 0  # replies with one answer where several were asked for
+
+    async def post(self, endpoint: str, body: dict[str, Any], timeout_s: float) -> httpx2.Response:
+        chosen = min(range(len(self.clients)), key=self.load.__getitem__)
+        self.load[chosen] += 1
+        self.in_flight += 1
+        try:
+            return await self.clients[chosen].post(endpoint, body=body, cast_to=httpx2.Response, options={"timeout": timeout_s})
+        finally:
+            self.load[chosen] -= 1
+            self.in_flight -= 1
 
 
 def api_key(settings: PolicySettings) -> str:
@@ -85,10 +102,7 @@ class OpenAIPolicy:
         )
         key = api_key(settings)
         urls = settings.base_urls or [os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"]
-        self._servers = [
-            _Server(url, openai.AsyncOpenAI(api_key=key, base_url=url, max_retries=0, timeout=settings.timeout_s))
-            for url in urls
-        ]
+        self._servers = [_Server(url, key, settings) for url in urls]
         self.max_requests = settings.max_in_flight * len(urls)
         self._render = RenderChat(settings.chat_template_from)
         self._jitter = random.Random(settings.seed)
@@ -102,7 +116,8 @@ class OpenAIPolicy:
 
     async def aclose(self) -> None:
         for server in self._servers:
-            await server.client.close()
+            for client in server.clients:
+                await client.close()
 
     async def _obtain(self, request: CompletionRequest, missing: list[int]) -> AsyncIterator[Completion | Failure]:
         """Attempt after attempt until every index of ``missing`` has a result or the deadline has passed."""
@@ -159,9 +174,8 @@ class OpenAIPolicy:
         endpoint, body, started = request_body(self.settings, self.model, request, indices, self._render)
         timeout_s = min(self.settings.timeout_s, max(0.1, deadline - time.monotonic()))
         self.account.check()
-        server.in_flight += 1
         try:
-            raw = await server.client.post(endpoint, body=body, cast_to=httpx2.Response, options={"timeout": timeout_s})
+            raw = await server.post(endpoint, body, timeout_s)
             server.num_lost = 0
             reply = read_reply(json.loads(raw.content), request, indices, started)
         except openai.APITimeoutError:
@@ -177,8 +191,6 @@ class OpenAIPolicy:
         except (json.JSONDecodeError, UnicodeDecodeError, MalformedReply) as error:
             self.account.add(None, None)
             raise _Retry(FailureState.MALFORMED, f"{server.url}: malformed reply ({error})") from None
-        finally:
-            server.in_flight -= 1
         self.account.add(reply.prompt_tokens, reply.completion_tokens)
         return reply
 
