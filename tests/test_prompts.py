@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from dreamprm_code import prompts
-from dreamprm_code.prompts import PromptError, check_template, continuation_messages, load_template, solution_messages
+from dreamprm_code.prompts import PromptError, check_template, continuation_messages, load_template, solution_messages, turns
 from dreamprm_code.records import Problem
 from dreamprm_code.steps import cof_violations, extract_code, split_program
 
@@ -35,7 +35,8 @@ def problem(func_name: str | None = None, **fields: str) -> Problem:
 @pytest.mark.parametrize("style", ["cof", "plain"])
 def test_a_problem_full_of_braces_stands_in_the_prompt_unchanged(func_name, style):
     row = problem(func_name)
-    (message,) = solution_messages(row, style)
+    *example, message = solution_messages(row, style)
+    assert [turn["role"] for turn in example] == (["user", "assistant"] if style == "cof" else [])
     assert message["role"] == "user"
     assert row.question_content.strip() in message["content"] and "# Braces {n}" in message["content"]
     assert row.starter_code in message["content"]
@@ -48,23 +49,25 @@ def test_a_prefix_stands_in_the_continuation_prompt_unchanged():
     assert f"```python\n{prefix}\n```" in message["content"]
 
 
-@pytest.mark.parametrize(("name", "func_name", "num_steps"), [("cof_stdin", None, 3), ("cof_functional", "busiestStretch", 3)])
-def test_the_worked_example_obeys_the_rules_that_the_prompt_states(name, func_name, num_steps):
-    text = load_template(name)
-    code = extract_code(text[: text.index("Now solve")])
-    assert cof_violations(code, func_name) == []
-    assert len(split_program(code).steps) == num_steps
-    assert "only its structure" in text
+def example(func_name: str | None) -> str:
+    """The worked example: the assistant's turn."""
+    _, answer, last = solution_messages(problem(func_name))
+    assert "Copy only the structure of the example, never its logic" in last["content"]
+    return extract_code(answer["content"])
+
+
+@pytest.mark.parametrize(("func_name", "called"), [(None, None), ("solve", "busiestStretch")])
+def test_the_worked_example_obeys_the_rules_that_the_prompt_states(func_name, called):
+    assert cof_violations(example(func_name), called) == []
+    assert len(split_program(example(func_name)).steps) == 3
 
 
 def test_the_worked_examples_run():
-    text = load_template("cof_stdin")
-    code = extract_code(text[: text.index("Now solve")])
-    run = subprocess.run([sys.executable, "-c", code], input="7\n1 1 2 3 3 1 1\n", capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "-c", example(None)]
+    run = subprocess.run(command, input="7\n1 1 2 3 3 1 1\n", capture_output=True, text=True, timeout=30)
     assert run.stdout == "2 3\n"
-    text = load_template("cof_functional")
     namespace: dict = {}
-    exec(extract_code(text[: text.index("Now solve")]), namespace)
+    exec(example("solve"), namespace)
     assert namespace["Solution"]().busiestStretch([1, 5, 2, 4, 3, 6], 2) == 4
     assert namespace["Solution"]().busiestStretch([3, 3, 3], 2) == 0
 
@@ -87,6 +90,9 @@ def test_the_baseline_says_nothing_about_structure():
         ("{question_title}", r"'\{question_content\}' is missing"),
         ("{question_content} { alone", "write a brace"),
         ("{question_content} alone }", "write a brace"),
+        ("<!-- user -->\n{question_content}\n<!-- assistant -->\nx", "the turns must be"),
+        ("<!-- assistant -->\n{question_content}\n<!-- user -->\nx", "the turns must be"),
+        ("before\n<!-- user -->\n{question_content}\n<!-- assistant -->\nx\n<!-- user -->\ny", "nothing may stand before"),
     ],
 )
 def test_a_template_with_wrong_fields_is_one_clear_error(text, message):
@@ -116,3 +122,9 @@ def test_the_fingerprint_changes_with_any_template(tmp_path, monkeypatch):
         assert prompts.prompt_fingerprint() != before
     finally:
         load_template.cache_clear()
+
+
+def test_turns_are_told_apart_by_lines_of_their_own():
+    text = "<!-- user -->\na <!-- assistant -->\n\n<!-- assistant -->\nb\n\nc\n\n<!-- user -->\nd"
+    assert turns(text) == [("user", "a <!-- assistant -->"), ("assistant", "b\n\nc"), ("user", "d")]
+    assert turns("one turn") == [("user", "one turn")]

@@ -1,14 +1,19 @@
 """Chat messages for the policy, made from the templates in ``prompts/``.
 
 A template is Markdown with ``{fields}``, filled in with a problem's values. Values are inserted as they are: braces in a
-problem or a program mean nothing. The fixed text stands first, so that a server's prefix cache serves all problems. The only
-role is ``user``, which every chat template knows. What the PRM reads is another matter: see ``prm/input_text.py``.
+problem or a program mean nothing. Lines ``<!-- user -->`` and ``<!-- assistant -->`` begin the turns of a chat; a template
+without them is one turn of the user. There is no ``system`` turn, which not every chat template knows.
+
+The worked example is a turn of the assistant: a small model copies its functions when it stands in the request itself, and
+hardly when it is an answer already given. The fixed text stands first, so that a server's prefix cache serves all problems.
+What the PRM reads is another matter: see ``prm/input_text.py``.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +34,8 @@ REQUIRED_FIELDS = {
     "continuation": {"question_content", "prefix"},
 }
 """Templates, and the fields without which their prompt would make no sense."""
+
+_TURN = re.compile(r"\n<!-- (user|assistant) -->[ \t]*(?=\n)")
 
 _PROBLEM_FIELDS = ("question_title", "question_content", "starter_code", "platform", "question_id", "func_name")
 
@@ -104,10 +111,21 @@ def check_template(text: str, name: str, where: str) -> str:
     missing = sorted(REQUIRED_FIELDS[name] - found)
     if missing:
         raise PromptError(f"{where}: field '{{{missing[0]}}}' is missing")
+    before, *roles = _TURN.split("\n" + text)[::2][:1] + [role for role, _ in turns(text)]
+    if roles != ["user", "assistant"] * (len(roles) // 2) + ["user"] or (len(roles) > 1 and before.strip()):
+        raise PromptError(f"{where}: the turns must be user, assistant, ... user, and nothing may stand before them")
     return text
+
+
+def turns(template: str) -> list[tuple[str, str]]:
+    """The turns of a template as (role, text), without blank lines around them."""
+    parts = _TURN.split("\n" + template)
+    if len(parts) == 1:
+        return [("user", template)]
+    return [(role, text.strip("\n")) for role, text in zip(parts[1::2], parts[2::2], strict=True)]
 
 
 def _messages(name: str, problem: Problem, more: Mapping[str, str]) -> list[dict[str, str]]:
     fields = {field: getattr(problem, field) or "" for field in _PROBLEM_FIELDS}
     fields = {field: value.strip("\n") for field, value in fields.items()}
-    return [{"role": "user", "content": load_template(name).format(**fields, **more)}]
+    return [{"role": role, "content": text.format(**fields, **more)} for role, text in turns(load_template(name))]
