@@ -64,7 +64,7 @@ def program_of(output: str, prefix: str | None, extract_code: Callable[[str], st
         if output.startswith(start):
             rest = output[len(start) :]
             closing = re.search(r"^[ \t]*```", rest, re.MULTILINE) if rest.startswith(("\n", "\r")) else re.search(r"```", rest)
-            return output[len(FENCE) : len(start)] + (rest[: closing.start()] if closing else rest)
+            return (output[len(FENCE) : len(start)] + (rest[: closing.start()] if closing else rest)).rstrip()
     return extract_code(output)
 
 

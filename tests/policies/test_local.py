@@ -1,0 +1,157 @@
+"""The local model: sampled answers depend on their seed alone, and equal what the plain loop over single tokens gives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from dreamprm_code.policies import CompletionRequest, request_seed
+from dreamprm_code.policies.local import LocalPolicy
+from dreamprm_code.policies.slots import SlotJob, SlotSampler
+
+EOS = 256
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=258,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        eos_token_id=EOS,
+    )
+    model = Qwen2ForCausalLM(config).eval()
+    with torch.no_grad():
+        model.lm_head.weight *= 8  # far from uniform, so that wrong positions or masks show
+    return model
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """One token per byte, and two special ones."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(alphabet)} | {"<end>": EOS, "<pad>": 257}
+    tokens = Tokenizer(models.BPE(vocabulary, []))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokens.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<end>", pad_token="<pad>")
+    fast.chat_template = "{% for message in messages %}{{ message.role }}:{{ message.content }}|{% endfor %}assistant:"
+    return fast
+
+
+def reference_answer(model, prompt_ids: list[int], seed: int, max_tokens: int, temperature: float) -> list[int]:
+    """The plain loop: the whole text through the model for every token, no cache, no batch."""
+    generator = random.Random(seed)
+    answer: list[int] = []
+    while len(answer) < max_tokens:
+        with torch.inference_mode():
+            logits_V = model(torch.tensor([prompt_ids + answer])).logits[0, -1]
+        cumulative_V = torch.softmax(logits_V / temperature, dim=-1).cumsum(-1)
+        token_id = int(torch.searchsorted(cumulative_V, generator.random() * cumulative_V[-1], right=True))
+        if token_id == EOS:
+            break
+        answer.append(token_id)
+    return answer
+
+
+def run_jobs(model, jobs: list[tuple[list[int], int]], num_slots: int, max_tokens: int = 30) -> dict[int, list[int]]:
+    answers: dict[int, list[int]] = {}
+    sampler = SlotSampler(model, num_slots, [EOS])
+    for prompt_ids, seed in jobs:
+
+        def on_done(token_ids, finish_reason, seed=seed):
+            answers[seed] = token_ids
+
+        sampler.submit(SlotJob(prompt_ids, seed, max_tokens, 0.8, 1.0, lambda ids: False, on_done))
+    while sampler.step():
+        pass
+    return answers
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    """Prompts of many lengths around the block and length steps of the cache, some of them shared or growing."""
+    chance = random.Random(1)
+    base = [chance.randrange(256) for _ in range(300)]
+    prompts = [base[:length] for length in (1, 5, 127, 128, 129, 200, 256, 300)] + [base[:150] + [7] * 20, base[:140]]
+    return [(prompt, 100 * number + copy) for number, prompt in enumerate(prompts) for copy in range(2)]
+
+
+def test_slots_give_the_answers_of_the_plain_loop(model, jobs):
+    answers = run_jobs(model, jobs, num_slots=4)
+    assert {len(answer) for answer in answers.values()} != {30}, "some answers end by themselves"
+    for prompt_ids, seed in jobs:
+        assert answers[seed] == reference_answer(model, prompt_ids, seed, 30, 0.8)
+
+
+def test_an_answer_does_not_depend_on_order_or_neighbours(model, jobs):
+    forward = run_jobs(model, jobs, num_slots=4)
+    assert run_jobs(model, jobs[::-1], num_slots=4) == forward
+    assert run_jobs(model, jobs[5:7], num_slots=4) == {seed: forward[seed] for _, seed in jobs[5:7]}, "as after a restart"
+
+
+def test_nucleus_and_zero_temperature_choose_the_most_probable_token(model):
+    found: list[list[int]] = []
+    sampler = SlotSampler(model, 2, [EOS])
+    for temperature, top_p in ((0.0, 1.0), (1.0, 1e-6)):
+        sampler.submit(SlotJob([1, 2, 3], 5, 8, temperature, top_p, lambda ids: False, lambda ids, reason: found.append(ids)))
+    while sampler.step():
+        pass
+    assert found[0] == found[1]
+
+
+def ask(policy: LocalPolicy, *requests: CompletionRequest):
+    async def one(request):
+        return [result async for result in policy.complete(request)]
+
+    async def run():
+        try:
+            return await asyncio.gather(*map(one, requests))
+        finally:
+            await policy.aclose()
+
+    return asyncio.run(run())
+
+
+def test_the_policy_seeds_every_row_and_counts_tokens(model, tokenizer):
+    messages = ({"role": "user", "content": "hi"},)
+    requests = [CompletionRequest((name,), messages, (0, 1, 2)) for name in "abc"]
+    policy = LocalPolicy(model, tokenizer, temperature=1.0, max_tokens=12, batch_size=4, seed=3)
+    results = ask(policy, *requests)
+    prompt_ids = tokenizer("user:hi|assistant:")["input_ids"]
+    for request, got in zip(requests, results, strict=True):
+        assert sorted(result.index for result in got) == [0, 1, 2]
+        for result in got:
+            seed = request_seed(3, request.key, result.index)
+            assert result.output == tokenizer.decode(
+                reference_answer(model, prompt_ids, seed, 12, 1.0), skip_special_tokens=True
+            )
+            assert result.prompt_tokens == len(prompt_ids)
+    assert policy.account.prompt_tokens == 3 * len(prompt_ids)
+    assert policy.account.completion_tokens == sum(result.completion_tokens for got in results for result in got)
+
+
+def test_a_continued_prefix_is_part_of_the_prompt_and_goes_on_with_a_new_line(model, tokenizer):
+    request = CompletionRequest(("a",), ({"role": "user", "content": "hi"},), tuple(range(6)), prefix="x = 1\n")
+    (results,) = ask(LocalPolicy(model, tokenizer, temperature=1.0, max_tokens=6, batch_size=3), request)
+    for result in results:
+        assert result.output.startswith("```python\nx = 1")
+        assert result.output[len("```python\nx = 1") :][:1] in ("", "\n"), "the finished line is not changed"
+        assert result.prompt_tokens == len("user:hi|assistant:```python\nx = 1")
+
+
+def test_an_error_in_the_model_reaches_the_caller(model, tokenizer):
+    policy = LocalPolicy(model, tokenizer, temperature=1.0, max_tokens=4, batch_size=2)
+    policy._sampler.model = None
+    with pytest.raises(ValueError, match="sampling failed"):
+        ask(policy, CompletionRequest(("a",), ({"role": "user", "content": "hi"},), (0,)))
