@@ -104,8 +104,8 @@ def pull_back(
 
 
 @contextmanager
-def _forward_mode_attention(model: nn.Module) -> Iterator[None]:
-    """Token trees: the attention that has a forward-mode derivative. Other modules are left as they are."""
+def differentiable_attention(model: nn.Module) -> Iterator[None]:
+    """Token trees: the attention that has forward-mode and second derivatives. Other modules are left as they are."""
     before = getattr(model, "attention", None)
     if isinstance(before, str):
         model.attention = "math"
@@ -123,7 +123,7 @@ def logit_tangents(
 
     ``theta`` and ``direction`` map names of trainable parameters; the model's own values of these are not read.
     """
-    with torch.no_grad(), _forward_mode_attention(model), forward_ad.dual_level():
+    with torch.no_grad(), differentiable_attention(model), forward_ad.dual_level():
         duals = {name: forward_ad.make_dual(value, direction[name].to(value.dtype)) for name, value in theta.items()}
         logit_S, tangent_S = forward_ad.unpack_dual(functional_call(model, duals, (batch,)))
         return logit_S, torch.zeros_like(logit_S) if tangent_S is None else tangent_S

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from dreamprm_code.bilevel.data import TrainingData, Unit, Window, Windows, micro_batches
 from dreamprm_code.bilevel.distributed import Processes
-from dreamprm_code.bilevel.hypergradients import InnerStep, logit_tangents, pull_back, record_step
+from dreamprm_code.bilevel.hypergradients import InnerStep, differentiable_attention, logit_tangents, pull_back, record_step
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.tables import Table
 
@@ -122,6 +122,10 @@ class PRMProblem(ImplicitProblem):
     def trainable_parameters(self) -> list[nn.Parameter]:
         return [param for param in self.module.parameters() if param.requires_grad]
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Betty's ``cg`` differentiates with respect to these; the frozen backbone is none of them."""
+        return self.trainable_parameters()
+
     def get_batch(self) -> Window:
         return self.windows.next()
 
@@ -140,10 +144,11 @@ class PRMProblem(ImplicitProblem):
     def training_step(self, batch: Window) -> dict[str, Tensor] | Tensor:
         """The window's loss. Inside a descent its gradient is precomputed; Betty's own hypergradients get the plain graph."""
         if not self._descending:
-            parts = [
-                self._loss_sum(units, self.reader.logits(self.module, model_batch))
-                for units, model_batch in self.reader.batches(batch.units)
-            ]
+            with differentiable_attention(self.module):
+                parts = [
+                    self._loss_sum(units, self.reader.logits(self.module, model_batch))
+                    for units, model_batch in self.reader.batches(batch.units)
+                ]
             return torch.stack(parts).sum() / batch.num_steps
         params = self.trainable_parameters()
         before = None if self.before_batch is None else lambda units: self.before_batch(self.count, units)

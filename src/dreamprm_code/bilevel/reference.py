@@ -1,4 +1,4 @@
-"""The hypergradient by double backward: slow, memory-hungry, a transcript of the definition. Tests and benchmarks compare with it.
+"""The hypergradient by double backward: slow, memory-hungry, a transcript of the definition; what others are compared with.
 
 The whole inner step (loss, clipping, optimizer) is written as a differentiable function of the table; autograd does the rest.
 """

@@ -137,13 +137,13 @@ class _BiLevelEngine(Engine):
 
 
 def _optimizer(name: str, params: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW is Adam with decoupled decay: Betty makes a new optimizer from the defaults of this one, which AdamW does not take."""
+    """AdamW is Adam with decoupled decay: Betty makes a new optimizer from this one's defaults, which AdamW does not take."""
     if name == "sgd":
         return torch.optim.SGD(params, lr=lr, weight_decay=weight_decay)
     return torch.optim.Adam(params, lr=lr, weight_decay=weight_decay, decoupled_weight_decay=name == "adamw")
 
 
-class _Run:
+class BiLevelRun:
     """One training run: the two problems, the engine and what is kept of them."""
 
     def __init__(self, config: TrainConfig, data: TrainingData, out_dir: Path, model: nn.Module, identity: Mapping[str, Any]):
@@ -358,4 +358,4 @@ def train(
     config.check()
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    return _Run(config, data, out_dir, model, identity).run()
+    return BiLevelRun(config, data, out_dir, model, identity).run()

@@ -1,0 +1,239 @@
+"""The loop: what moves and what does not, who is held out, resume after a kill, one process or two."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import train_worker
+from synthetic import tree_data
+from torch import nn
+
+from dreamprm_code.bilevel import TrainConfig, tensor_data, train
+from dreamprm_code.bilevel.data import Windows
+from dreamprm_code.bilevel.progress import read_log
+from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled
+from dreamprm_code.errors import UserError
+from dreamprm_code.prm.model import build_model
+
+WORKER = Path(__file__).with_name("train_worker.py")
+
+
+def quiet(**settings) -> TrainConfig:
+    return TrainConfig(**({"progress": False, "tensorboard": False, "device": "cpu"} | settings))
+
+
+class Linear(nn.Module):
+    """z = w x + b from zero."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.linear = nn.Linear(size, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x_SF: torch.Tensor) -> torch.Tensor:
+        return self.linear(x_SF).squeeze(-1)
+
+
+def one_label():
+    """One step with label 0.50; the clean program looks the same and passed."""
+    return tensor_data(torch.ones(1, 1), [0.5], [4], torch.ones(1, 1), [1.0])
+
+
+@pytest.mark.parametrize(("optimizer", "at_least"), [("sgd", 0.69), ("adam", 0.54)])
+def test_one_label_rises_towards_a_clean_outcome(tmp_path, optimizer, at_least):
+    """20 outer steps of 0.01. Adam's own derivative is small, and at times negative, while its moments are this young."""
+    config = quiet(optimizer=optimizer, lr=0.1, warmup_steps=2, bilevel_steps=20)
+    result = train(config, one_label(), tmp_path, Linear(1))
+    assert result.labels[0] > at_least
+    assert result.weights == [1.0]
+
+
+def test_upper_none_moves_no_label(tmp_path):
+    result = train(quiet(upper="none", lr=0.1, warmup_steps=2, bilevel_steps=20), one_label(), tmp_path, Linear(1))
+    assert result.labels == [0.5] and result.weights == [1.0]
+
+
+def test_upper_weights_moves_weights_and_no_label(tmp_path):
+    """Two rows of opposite labels for the same text; the clean outcome agrees with the first."""
+    data = tensor_data(torch.ones(2, 1), [1.0, 0.0], [4, 4], torch.ones(1, 1), [1.0])
+    config = quiet(upper="weights", optimizer="sgd", lr=0.1, warmup_steps=0, bilevel_steps=20, window_programs=2)
+    result = train(config, data, tmp_path, Linear(1))
+    assert result.labels == [1.0, 0.0]
+    assert result.weights[0] > 1.1 and result.weights[1] < 0.9
+
+
+def test_warm_up_reads_no_clean_program_and_moves_no_label(tmp_path):
+    config = quiet(warmup_steps=3, bilevel_steps=1, window_programs=8)
+    run = BiLevelRun(config, tree_data(), tmp_path, build_model("random:tiny"), {})
+    for taken in (0, 0, 0, 1):
+        run.engine.train_step()
+        assert run.outer.windows.taken == taken
+        assert (run.table.movement()["max_movement"] > 0) == (taken == 1)
+
+
+def test_flipped_labels_are_told_from_clean_ones(tmp_path):
+    """Twenty features of a true linear rule; a third of the labels flipped. The outer level pushes flipped labels back."""
+    generator = torch.Generator().manual_seed(0)
+    rule = torch.randn(20, generator=generator)
+    x_RF, x_MF = torch.randn(120, 20, generator=generator), torch.randn(120, 20, generator=generator)
+    true_R, outcome_M = (x_RF @ rule > 0).float(), (x_MF @ rule > 0).float()
+    flipped_R = torch.rand(120, generator=generator) < 1 / 3
+    noisy_R = torch.where(flipped_R, 1 - true_R, true_R)
+    data = tensor_data(x_RF, noisy_R.tolist(), [4] * 120, x_MF, outcome_M.tolist())
+    config = quiet(lr=1e-2, warmup_steps=20, bilevel_steps=120, window_programs=16, meta_programs=64, seed=1)
+    labels_R = torch.tensor(train(config, data, tmp_path, Linear(20)).labels)
+    error_before, error_after = (noisy_R - true_R).abs(), (labels_R - true_R).abs()
+    assert error_after[flipped_R].mean() < error_before[flipped_R].mean() - 0.1
+    assert error_after.mean() < error_before.mean()
+
+
+def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
+    """Held-out programs that contradict the training labels: the loss only grows, so the earliest validation wins."""
+    data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
+    model = Linear(1)
+    result = train(quiet(lr=0.1, warmup_steps=2, bilevel_steps=10, eval_every=3), data, tmp_path, model)
+    validations = [row for row in result.log if row["phase"] == "validation"]
+    assert [row["step"] for row in validations] == [2, 3, 6, 9, 12]
+    assert result.best_step == 2 and result.best["loss"] == min(row["loss"] for row in validations)
+    assert torch.sigmoid(model(torch.ones(1, 1))).item() < 0.62  # the parameters of step 2, two steps of 0.1 twice
+
+
+def test_patience_stops_early(tmp_path):
+    data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
+    result = train(quiet(lr=0.1, warmup_steps=2, bilevel_steps=100, eval_every=1, patience=3), data, tmp_path, Linear(1))
+    assert result.steps == 5
+
+
+def test_log_and_tensorboard_files(tmp_path):
+    config = quiet(warmup_steps=2, bilevel_steps=2, eval_every=2, window_programs=4, tensorboard=True)
+    result = train(config, tree_data(), tmp_path, build_model("random:tiny"))
+    rows = read_log(tmp_path)
+    assert rows == result.log
+    assert [row["phase"] for row in rows] == ["warm-up", "warm-up", "validation", "bi-level", "bi-level", "validation"]
+    assert {"loss", "meta_loss", "mean_movement"} <= rows[3].keys() and "pair_accuracy" in rows[2]
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_windows_are_the_same_after_a_skip_and_hold_enough_programs():
+    units = tree_data().inner
+    straight = Windows(units, 4, seed=3)
+    seen = [straight.next() for _ in range(9)]
+    resumed = Windows(units, 4, seed=3)
+    resumed.skip_to(5)
+    assert [resumed.next() for _ in range(4)] == seen[5:]
+    assert all(sum(unit.num_programs for unit in window.units) >= 4 for window in seen)
+
+
+def test_schedules():
+    assert [scheduled(1.0, step, 2, 6, "linear") for step in (1, 2, 3, 5)] == [0.5, 1.0, 1.0, 0.5]
+    assert scheduled(1.0, 100, 0, 200, "constant") == 1.0
+    assert scheduled(1.0, 101, 0, 200, "cosine") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": -1.0}, "'lr' is -1.0"),
+        ({"window_programs": 0}, "'window_programs'"),
+        ({"warmup_steps": 0, "bilevel_steps": 0}, "nothing to train"),
+        ({"upper": "both"}, "choose from labels, weights, none"),
+        ({"autocast": "fp16"}, "use bf16"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(tmp_path, settings, message):
+    with pytest.raises(UserError, match=message):
+        train(quiet(**settings), one_label(), tmp_path, Linear(1))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    data = tensor_data(torch.full((1, 1), float("inf")), [0.5], [4], torch.ones(1, 1), [1.0])
+    with pytest.raises(UserError, match="lower lr"):
+        train(quiet(), data, tmp_path, Linear(1))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    config = quiet(warmup_steps=1, bilevel_steps=1, checkpoint_every=1)
+    train(config, one_label(), tmp_path, Linear(1))
+    with pytest.raises(UserError, match=r"lr: 0\.0001 there, 0\.5 now"):
+        train(dataclasses.replace(config, lr=0.5), one_label(), tmp_path, Linear(1))
+    (tmp_path / "resume" / "state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="not a resume checkpoint"):
+        train(config, one_label(), tmp_path, Linear(1))
+
+
+def launch(out: Path, *, processes: int = 1, **more) -> list[str]:
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*command, str(WORKER), json.dumps([{"out": str(out), **more}])]
+
+
+def environment() -> dict[str, str]:
+    src = str(Path(__file__).parents[2] / "src")
+    return os.environ | {"PYTHONPATH": src, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def one_thread():
+    """As in the worker: the number of threads changes the order of float additions."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def result_of(out: Path) -> dict[str, torch.Tensor]:
+    return torch.load(out / "result.pt", weights_only=True)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
+    """kill -9 in the middle of the bi-level stage; final weights, labels and log are those of a run without the kill."""
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    train_worker.run(out=str(straight), dropout=0.1)
+    process = subprocess.Popen(launch(killed, dropout=0.1, sleep=0.05), env=environment())
+    log = killed / "training_log.jsonl"
+    deadline = time.monotonic() + 120
+    while (not log.exists() or log.read_bytes().count(b"bi-level") < 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (killed / "resume" / "state.pt").exists() and not (killed / "result.pt").exists()
+    train_worker.run(out=str(killed), dropout=0.1)
+    one, other = result_of(straight), result_of(killed)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+    def rows(out: Path) -> list[dict]:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in read_log(out)]
+
+    assert rows(straight) == rows(killed)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_equal_one(tmp_path):
+    """The same global windows under torchrun: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
+
+    Sums are taken in another order, and Adam divides small gradients by themselves: in float32 it is 1e-4.
+    """
+    runs = [{"out": str(tmp_path / f"{dtype}-2"), "dtype": dtype} for dtype in ("float32", "float64")]
+    command = launch(tmp_path, processes=2)
+    command[-1] = json.dumps(runs)
+    subprocess.run(command, env=environment(), check=True, timeout=240)
+    for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-9)):
+        train_worker.run(out=str(tmp_path / f"{dtype}-1"), dtype=dtype)
+        one, other = result_of(tmp_path / f"{dtype}-1"), result_of(tmp_path / f"{dtype}-2")
+        assert one.keys() == other.keys()
+        for name in one:
+            assert torch.allclose(one[name], other[name], rtol=0, atol=tolerance), (dtype, name)
