@@ -11,12 +11,14 @@ import atexit
 import builtins
 import io
 import json
+import marshal
 import os
 import random
 import signal
 import sys
 import time
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -32,35 +34,93 @@ PRELUDE_MODULES = (
 _PRELUDE_AS_MODULES = PRELUDE_MODULES[:16]
 FUNCTIONAL_RECURSION_LIMIT = 50_000
 
+NOT_COMPILED = 97
+"""Exit status of a process whose program is not Python."""
+
+_DEPTH = 8  # frames between the interpreter's start and the program, which the recursion limit shall not count
 _loads = json.loads
-_encoder = json.JSONEncoder(default=None)
 
 
-def prelude() -> dict[str, Any]:
-    """The names that a LeetCode program may use without importing them."""
+def names_with_prelude() -> dict[str, Any]:
+    """The built-in names, and those that a LeetCode program may use without importing them.
+
+    They serve a program as its built-in names: found last, as if imported first, and shared by all programs without a copy.
+    """
     names: dict[str, Any] = {}
     for module in PRELUDE_MODULES:
         exec(f"from {module} import *", names)
     for module in _PRELUDE_AS_MODULES:
         exec(f"import {module}", names)
     del names["__builtins__"]
-    return names
+    return vars(builtins) | names
 
 
-def prepare_interpreter(input_fd: int, output_fd: int, error_fd: int, depth: int) -> None:
-    """Make the interpreter look new: streams, signals, arguments, module table, random state."""
-    for number, fd in enumerate((input_fd, output_fd, error_fd)):
-        os.dup2(fd, number, inheritable=True)
+def make_streams() -> None:
+    """Standard streams as of a process whose descriptors 0, 1 and 2 are pipes; made once, used by every program."""
+    saved = [os.dup(fd) for fd in range(3)]
+    read_end, write_end = os.pipe()
+    try:
+        for fd, end in ((0, read_end), (1, write_end), (2, write_end)):
+            os.dup2(end, fd)
+        sys.stdin = sys.__stdin__ = _stream(0, "r")
+        sys.stdout = sys.__stdout__ = _stream(1, "w")
+        sys.stderr = sys.__stderr__ = _stream(2, "w", errors="backslashreplace", buffering=1)
+    finally:
+        for fd, old in enumerate(saved):
+            os.dup2(old, fd)
+            os.close(old)
+        os.close(read_end)
+        os.close(write_end)
+
+
+def _stream(fd: int, mode: str, **settings: Any) -> io.TextIOWrapper:
+    return open(fd, mode, encoding="utf-8", closefd=False, **settings)
+
+
+def prepare_interpreter() -> None:
+    """Make the interpreter look new: signals, arguments, limits, random state."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     sys.argv = ["solution.py"]
     sys.set_int_max_str_digits(INT_DIGITS)
-    sys.setrecursionlimit(1000 + depth)
+    sys.setrecursionlimit(1000 + _DEPTH)
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
+
+
+def read_all(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def compile_source(source: bytes) -> types.CodeType:
+    """Compile a program's text; raises whatever the compiler raises, described by :func:`describe_compile_error`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, "solution.py", "exec", dont_inherit=True)
+
+
+def describe_compile_error(error: BaseException) -> str:
+    line = getattr(error, "lineno", None)
+    return describe(error) + (f" (line {line})" if line and "line" not in str(error) else "")
+
+
+def run_stdin(compiled: bool) -> int:
+    """Run the program at descriptor 3 on the real standard streams; returns the exit status.
+
+    The text is compiled in the first test; its code is left at descriptor 4 for the tests after it, or the compiler's
+    complaint, with exit status :data:`NOT_COMPILED`.
+    """
+    if compiled:
+        code = marshal.loads(read_all(3))
+    else:
+        try:
+            code = compile_source(read_all(3))
+        except BaseException as error:
+            write_all(4, describe_compile_error(error).encode("utf-8", "replace"))
+            return NOT_COMPILED
+        write_all(4, marshal.dumps(code))
+    os.closerange(3, 5)
+    return run_as_main(code)
 
 
 def run_as_main(code: types.CodeType) -> int:
@@ -151,47 +211,54 @@ def _check_keys(value: Any) -> None:
             _check_keys(item)
 
 
-def run_functional(code: types.CodeType, names: dict[str, Any], func_name: str, inputs_fd: int, results_fd: int) -> int:
-    """Load a program once, then call its function for each line of ``inputs_fd``; returns the exit status.
+def run_functional(names: dict[str, Any], func_name: str) -> int:
+    """Load the program at descriptor 3 once, then call its function for each line of standard input; returns the exit status.
 
-    A line of input is the JSON of a test's input text (one JSON value a line, the arguments). A line of results is
-    ``status CPU-seconds JSON`` with status ``+`` (a value), ``-`` (no data: a message), ``!`` (an exception: a message) or
-    ``?`` (the program could not be loaded: a message).
+    A line of input is the JSON of a test's input text (one JSON value a line, the arguments). A line of results, written
+    to descriptor 4, is ``status CPU-seconds JSON`` with status ``+`` (a value), ``-`` (no data: a message), ``!`` (an
+    exception: a message), ``?`` (the program could not be loaded: a message) or ``#`` (nor compiled: a message).
     """
-    write, clock = os.write, time.process_time
+    clock = time.process_time
+    inputs = io.BufferedReader(io.FileIO(os.dup(0)), 1 << 16)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    started = clock()
+
+    def send(status: str, text: str) -> None:
+        write_all(4, f"{status} {clock() - started:.6f} {text}\n".encode("ascii", "backslashreplace"))
+
+    try:
+        code = compile_source(read_all(3))
+    except BaseException as error:
+        send("#", _dumps(describe_compile_error(error)))
+        return 1
     module = types.ModuleType("solution")
-    module.__dict__.update(names)
-    module.__dict__["__builtins__"] = builtins
+    module.__dict__["__builtins__"] = names
     sys.modules["solution"] = module
     sys.setrecursionlimit(FUNCTIONAL_RECURSION_LIMIT)
-
-    def send(status: str, started: float, text: str) -> None:
-        write_all(write, results_fd, f"{status} {clock() - started:.6f} {text}\n".encode("ascii", "backslashreplace"))
-
-    started = clock()
     try:
         exec(code, module.__dict__)
         make = method_maker(module, func_name)
     except BaseException as error:
-        send("?", started, json.dumps(describe(error)))
+        send("?", _dumps(describe(error)))
         return 1
-    with io.FileIO(inputs_fd, closefd=False) as raw, io.BufferedReader(raw, 1 << 16) as lines:
-        for line in lines:
-            started = clock()
-            try:
-                arguments = [_loads(part) for part in _loads(line).split("\n")]
-                text = as_json(make()(*arguments))
-            except NotData as error:
-                send("-", started, _dumps(str(error)))
-            except BaseException as error:
-                send("!", started, _dumps(describe(error)))
-                return 1
-            else:
-                send("+", started, text)
+    for line in inputs:
+        started = clock()
+        try:
+            arguments = [_loads(part) for part in _loads(line).split("\n")]
+            text = as_json(make()(*arguments))
+        except NotData as error:
+            send("-", _dumps(str(error)))
+        except BaseException as error:
+            send("!", _dumps(describe(error)))
+            return 1
+        else:
+            send("+", text)
     return 0
 
 
-def write_all(write: Callable[[int, bytes], int], fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes, write: Callable[[int, bytes], int] = os.write) -> None:
     while data:
         data = data[write(fd, data) :]
 

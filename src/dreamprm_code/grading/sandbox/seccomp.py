@@ -89,7 +89,7 @@ _NEW_NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* flag that clone() takes
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
-_LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_LD, _JUMP, _JEQ, _JGE, _JSET, _RET = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _ALLOW = 0x7FFF0000
 _KILL = 0x80000000
 
@@ -119,26 +119,39 @@ def build_filter(*, network: bool, signal_only: int | None = None) -> bytes:
     ]
     if machine == "x86_64":  # the x32 variants of every call
         program += [(_JGE, 0, 1, 0x40000000), (_RET, 0, 0, _deny(errno.ENOSYS))]
-    for numbers in _DENIED.values():
-        if numbers[column] is not None:
-            program += [(_JEQ, 0, 1, numbers[column]), (_RET, 0, 0, _deny())]
-    program += [(_JEQ, 0, 1, _CLONE3[column]), (_RET, 0, 0, _deny(errno.ENOSYS))]
+    rules: dict[int, list[tuple[int, int, int, int]]] = {
+        numbers[column]: [(_RET, 0, 0, _deny())] for numbers in _DENIED.values() if numbers[column] is not None
+    }
 
-    def when(number: int, argument: int, tests: list[tuple[int, int, int, int]]) -> None:
-        """``tests`` look at the low half of an argument and must end in a return on every path."""
-        body = [(_LD, 0, 0, 16 + 8 * argument), *tests]
-        program.append((_JEQ, 0, len(body), number))
-        program.extend(body)
+    def look_at(argument: int, tests: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+        """Judge a call by the low half of an argument: ``tests`` fall through to a refusal or jump over it."""
+        return [(_LD, 0, 0, 16 + 8 * argument), *tests]
 
-    when(_CLONE[column], 0, [(_JSET, 0, 1, _NEW_NAMESPACE_FLAGS), (_RET, 0, 0, _deny()), (_RET, 0, 0, _ALLOW)])
+    refuse, allow = (_RET, 0, 0, _deny()), (_RET, 0, 0, _ALLOW)
+    rules[_CLONE3[column]] = [(_RET, 0, 0, _deny(errno.ENOSYS))]
+    rules[_CLONE[column]] = look_at(0, [(_JSET, 0, 1, _NEW_NAMESPACE_FLAGS), refuse, allow])
     families = [_AF_UNIX, _AF_INET, _AF_INET6] if network else [_AF_UNIX]
     tests = [(_JEQ, len(families) - index, 0, family) for index, family in enumerate(families)]
-    when(_SOCKET[column], 0, [*tests, (_RET, 0, 0, _deny(errno.EACCES)), (_RET, 0, 0, _ALLOW)])
+    rules[_SOCKET[column]] = look_at(0, [*tests, (_RET, 0, 0, _deny(errno.EACCES)), allow])
     for *numbers, argument in _SELF_ONLY.values():
-        when(numbers[column], argument, [(_JEQ, 1, 0, 0), (_RET, 0, 0, _deny()), (_RET, 0, 0, _ALLOW)])
+        rules[numbers[column]] = look_at(argument, [(_JEQ, 1, 0, 0), refuse, allow])
     if signal_only is not None:
         for numbers in _SIGNALLING.values():
-            when(numbers[column], 0, [(_JEQ, 1, 0, signal_only), (_RET, 0, 0, _deny()), (_RET, 0, 0, _ALLOW)])
-        program += [(_JEQ, 0, 1, _PIDFD_SEND_SIGNAL[column]), (_RET, 0, 0, _deny())]
-    program.append((_RET, 0, 0, _ALLOW))
+            rules[numbers[column]] = look_at(0, [(_JEQ, 1, 0, signal_only), refuse, allow])
+        rules[_PIDFD_SEND_SIGNAL[column]] = [refuse]
+    program += _decide(sorted(rules.items()))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _decide(rules: list[tuple[int, list[tuple[int, int, int, int]]]]) -> list[tuple[int, int, int, int]]:
+    """A binary search for the call's number: the kernel walks the filter once for every system call when it is installed."""
+    if len(rules) <= 2:
+        found: list[tuple[int, int, int, int]] = []
+        for number, rule in rules:
+            found += [(_JEQ, 0, len(rule), number), *rule]
+        return [*found, (_RET, 0, 0, _ALLOW)]
+    middle = len(rules) // 2
+    below, above = _decide(rules[:middle]), _decide(rules[middle:])
+    if len(below) < 256:
+        return [(_JGE, len(below), 0, rules[middle][0]), *below, *above]
+    return [(_JGE, 0, 1, rules[middle][0]), (_JUMP, 0, 0, len(below)), *below, *above]

@@ -5,7 +5,6 @@ Started as ``python supervisor_start.py FD``: one process for each worker, one j
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pickle
@@ -14,17 +13,18 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import syscalls as sc
+from . import wire
 from . import zygote as zy
 from .compare import Tolerance, compare_data, compare_output, lines_of, read_json, shorten
 from .isolation import Limits, Sandbox, enter_folder_level, enter_namespaces, make_folder
-from .runner import receive_exactly, receive_message, send_message
+from .program import NOT_COMPILED
+from .seccomp import build_filter
 from .zygote import Zygote
 
 _CHUNK = 1 << 18
@@ -87,7 +87,7 @@ class GraderGone(Exception):
     """Nobody waits for verdicts any more."""
 
 
-def start_zygote(settings: Settings) -> tuple[socket.socket, Sandbox, dict[str, str]]:
+def start_zygotes(settings: Settings) -> tuple[Zygotes, dict[str, str]]:
     """Enter the strongest level that is to be had; also says why each stronger one is not.
 
     Raises:
@@ -96,43 +96,86 @@ def start_zygote(settings: Settings) -> tuple[socket.socket, Sandbox, dict[str, 
     refused: dict[str, str] = {}
     for level in settings.levels:
         folder = "/sandbox" if level == "namespaces" else tempfile.mkdtemp(prefix="grading-")
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            _become_zygote(theirs, level, folder, settings)
-        theirs.close()
-        ours.settimeout(_GRACE_S)
-        answer = ours.recv(1)
-        if answer == zy.READY:
-            return ours, Sandbox(level, folder, settings.memory_folder_bytes), refused
-        refused[level] = ours.recv(4096).decode(errors="replace") if answer else "the process ended"
-        os.waitpid(pid, 0)
-        ours.close()
-        if level != "namespaces":
-            shutil.rmtree(folder, ignore_errors=True)
+        numpy = _fork_zygote(level, folder, settings, ("numpy", "numpy.random"))
+        plain = _fork_zygote(level, folder, settings)
+        try:
+            _wake(plain)
+        except HarnessFailure as error:
+            refused[level] = str(error)
+            plain.close()
+            numpy.close()
+            if level != "namespaces":
+                shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return Zygotes(level, folder, plain, numpy), refused
     raise HarnessFailure("; ".join(f"{level}: {reason}" for level, reason in refused.items()))
 
 
-def _become_zygote(connection: socket.socket, level: str, folder: str, settings: Settings) -> None:
+@dataclass
+class Zygotes:
+    """The one for most programs, and one that sleeps until a program wants numpy. One test runs at a time."""
+
+    level: str
+    folder: str
+    plain: socket.socket
+    numpy: socket.socket
+    numpy_is_awake: bool = False
+
+    def for_program(self, source: bytes) -> socket.socket:
+        if not _NUMPY.search(source):
+            return self.plain
+        if not self.numpy_is_awake:
+            try:
+                _wake(self.numpy)
+            except HarnessFailure as error:
+                raise WorkerBroken(f"the zygote with numpy did not start: {error}") from None
+            self.numpy_is_awake = True
+        return self.numpy
+
+
+def _fork_zygote(level: str, folder: str, settings: Settings, extra_imports: tuple[str, ...] = ()) -> socket.socket:
+    """A process that will become a zygote when it is woken; it must be forked before any problem is known."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        _become_zygote(theirs, level, folder, settings, extra_imports)
+    theirs.close()
+    ours.settimeout(_GRACE_S)
+    return ours
+
+
+def _wake(zygote: socket.socket) -> None:
+    try:
+        zygote.send(zy.READY)
+        answer = zygote.recv(4096)
+    except OSError as error:
+        answer = str(error).encode()
+    if answer != zy.READY:
+        raise HarnessFailure(answer[1:].decode(errors="replace") or "the process ended")
+
+
+def _become_zygote(
+    connection: socket.socket, level: str, folder: str, settings: Settings, extra_imports: tuple[str, ...]
+) -> None:
     try:
         fd = connection.fileno()
         os.closerange(3, fd)
         os.closerange(fd + 1, 1 << 16)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if connection.recv(1) != zy.READY:
+            os._exit(0)
         if level == "namespaces":
             enter_namespaces(settings.memory_folder_bytes)
-            sandbox = Sandbox(level, folder, settings.memory_folder_bytes)
+            sandbox = Sandbox(level, folder, settings.memory_folder_bytes, seccomp=build_filter(network=True))
         else:
             make_folder(folder)
             sandbox = enter_folder_level(level, folder, settings.memory_folder_bytes)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         os.environ |= {"HOME": sandbox.work, "TMPDIR": os.path.join(folder, "tmp")}
-        zygote = Zygote(connection, sandbox)
+        Zygote(connection, sandbox, settings.limits).main(extra_imports)
     except (OSError, RuntimeError) as error:
-        connection.send(b"E" + str(error).encode()[:4000])
+        connection.send(zy.FAILED + str(error).encode()[:4000])
+    finally:
         os._exit(1)
-    zygote.main()
 
 
 class Supervisor:
@@ -141,73 +184,8 @@ class Supervisor:
         self.settings = settings
         self.limits = settings.limits
         self.problems: dict[Any, Tests] = {}
-        self.zygote, self.sandbox, self.refused = start_zygote(settings)
-        self.numpy_zygote: socket.socket | None = None
-        self._busy: socket.socket | None = None  # the zygote that serves a program now
-        self._runner: socket.socket | None = None
+        self.zygotes, self.refused = start_zygotes(settings)
         self._null = os.open(os.devnull, os.O_RDWR)
-
-    # Programs
-
-    def _pick_zygote(self, source: bytes) -> socket.socket:
-        if not _NUMPY.search(source):
-            return self.zygote
-        if self.numpy_zygote is None:
-            ours, theirs = socket.socketpair()
-            socket.send_fds(self.zygote, [zy.NUMPY_ZYGOTE], [theirs.fileno()])
-            theirs.close()
-            ours.settimeout(_GRACE_S)
-            if ours.recv(1) != zy.READY:
-                raise WorkerBroken("the zygote with numpy did not start")
-            self.numpy_zygote = ours
-        return self.numpy_zygote
-
-    def _start_runner(self, source: bytes, tests: Tests, compile_only: bool = False) -> None:
-        self._end_runner()
-        zygote = self._pick_zygote(source)
-        if not self.sandbox.has_pid_namespace:
-            make_folder(self.sandbox.folder)
-        ours, theirs = socket.socketpair()
-        socket.send_fds(zygote, [zy.NEW_PROGRAM], [theirs.fileno()])
-        theirs.close()
-        ours.settimeout(_GRACE_S)
-        self._busy, self._runner = zygote, ours
-        style = "stdin" if tests.func_name is None else "functional"
-        message = {
-            "limits": asdict(self.limits),
-            "style": "official_" + style if self.settings.official else style,
-            "func_name": tests.func_name,
-            "num_tests": len(tests.inputs),
-            "size": len(source),
-            "compile_only": compile_only,
-        }
-        try:
-            send_message(ours, message)
-            ours.sendall(source)
-        except (ConnectionError, BrokenPipeError):
-            pass  # what the runner said before it ended is still to be read
-
-    def _end_runner(self, kill: bool = False) -> None:
-        """Make sure that nothing of the last program is left."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
-        if self._busy is not None:
-            try:
-                if kill:
-                    self._busy.send(zy.KILL_RUNNER)
-                answer = self._busy.recv(1)
-            except TimeoutError:
-                try:
-                    self._busy.send(zy.KILL_RUNNER)
-                    answer = self._busy.recv(1)
-                except OSError:
-                    answer = b""
-            except OSError:
-                answer = b""
-            self._busy = None
-            if answer != zy.RUNNER_GONE:
-                raise WorkerBroken("the zygote ended or hangs")
 
     def grade(self, tests: Tests, code: str, all_tests: bool) -> dict[str, Any]:
         """Run a program's tests; the answer's fields are those of GradeResult."""
@@ -223,13 +201,14 @@ class Supervisor:
             except UnicodeEncodeError:
                 outcomes = [TestOutcome("compile_error", "the text cannot be encoded as UTF-8")]
             else:
-                try:
-                    if tests.func_name is None:
-                        outcomes = self._grade_stdin(tests, source, all_tests)
-                    else:
-                        outcomes = self._grade_functional(tests, source, all_tests)
-                finally:
-                    self._end_runner(kill=True)
+                zygote = self.zygotes.for_program(source)
+                self._clean(zygote)
+                if self.settings.official:
+                    outcomes = self._grade_functional(zygote, tests, source, all_tests)
+                elif tests.func_name is None:
+                    outcomes = self._grade_stdin(zygote, tests, source, all_tests)
+                else:
+                    outcomes = self._grade_functional(zygote, tests, source, all_tests)
         failed = next((index for index, outcome in enumerate(outcomes) if outcome.verdict != "passed"), None)
         first = outcomes[failed] if failed is not None else TestOutcome("passed", f"all {len(tests.inputs)} tests passed")
         return {
@@ -242,129 +221,119 @@ class Supervisor:
             "test_verdicts": [outcome.verdict for outcome in outcomes],
         }
 
+    @staticmethod
+    def _tell(zygote: socket.socket, message: bytes, fds: list[int]) -> None:
+        try:
+            socket.send_fds(zygote, [message], fds)
+        except OSError as error:
+            raise WorkerBroken(f"the zygote ended ({error})") from None
+
+    @staticmethod
+    def _hear(zygote: socket.socket) -> bytes:
+        try:
+            answer = zygote.recv(zy.MESSAGE_BYTES)
+        except OSError as error:
+            raise WorkerBroken(f"the zygote ended or hangs ({error})") from None
+        if not answer:
+            raise WorkerBroken("the zygote ended")
+        return answer
+
+    def _clean(self, zygote: socket.socket) -> None:
+        self._tell(zygote, zy.CLEAN, [])
+        if self._hear(zygote) != zy.CLEAN:
+            raise WorkerBroken("the zygote could not clean up")
+
+    def _style(self, tests: Tests) -> str:
+        style = "stdin" if tests.func_name is None else "functional"
+        return "official_" + style if self.settings.official else style
+
     # Standard input and output
 
-    def _grade_stdin(self, tests: Tests, source: bytes, all_tests: bool) -> list[TestOutcome]:
+    def _grade_stdin(self, zygote: socket.socket, tests: Tests, source: bytes, all_tests: bool) -> list[TestOutcome]:
         outcomes: list[TestOutcome] = []
-        for index, text in enumerate(tests.inputs):
-            if self._runner is None:
-                self._start_runner(source, tests)
-            answer, output, errors = self._run_with_pipes(text.encode(), len(tests.outputs[index]))
-            outcome = self._without_answer(source, tests) if answer is None else self._judge_end(answer, errors)
-            if outcome.verdict == "passed":
-                difference = compare_output(output.decode("utf-8", "replace"), tests.expected_lines(index), tests.tolerance)
-                if difference is not None:
-                    outcome.verdict, outcome.reason = "wrong_answer", difference
-            outcomes.append(outcome)
-            if outcome.verdict == "compile_error" or (outcome.verdict != "passed" and not all_tests):
-                break
-            if answer is None or answer.get("stale"):
-                self._end_runner(kill=True)
+        text, compiled = _file_in_memory(source), os.memfd_create("code", os.MFD_CLOEXEC)
+        try:
+            for index, given in enumerate(tests.inputs):
+                first = index == 0
+                test = {"style": "stdin", "compiled": not first}
+                message = zy.RUN + json.dumps(test).encode()
+                answer, output, errors = self._run_with_pipes(
+                    zygote, message, [text, compiled] if first else [compiled], given.encode(), len(tests.outputs[index])
+                )
+                outcome = self._judge_end(answer, errors)
+                if first and os.waitstatus_to_exitcode(answer["status"]) == NOT_COMPILED:
+                    return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
+                if outcome.verdict == "passed":
+                    difference = compare_output(output.decode("utf-8", "replace"), tests.expected_lines(index), tests.tolerance)
+                    if difference is not None:
+                        outcome.verdict, outcome.reason = "wrong_answer", difference
+                outcomes.append(outcome)
+                if outcome.verdict != "passed" and not all_tests:
+                    break
+                if not answer["clean"]:
+                    self._clean(zygote)
+        finally:
+            os.close(text)
+            os.close(compiled)
         return outcomes
 
-    def _run_with_pipes(self, text: bytes, expected_size: int) -> tuple[dict[str, Any] | None, bytes, bytes]:
-        """One test: feed, collect, and wait for the runner's answer (None: the runner is gone)."""
-        assert self._runner is not None
+    def _run_with_pipes(
+        self, zygote: socket.socket, message: bytes, fds: list[int], text: bytes, expected_size: int
+    ) -> tuple[dict[str, Any], bytes, bytes]:
+        """One test: feed, collect, and wait for the zygote's answer; returns it with the output and the last errors."""
         cap = max(self.limits.output, 2 * expected_size)
-        input_read, input_write = os.pipe()
-        output_read, output_write = os.pipe()
-        error_read, error_write = os.pipe()
-        chunks: list[bytes] = []
-        errors = b""
-        size = 0
-        poller = select.poll()
-        try:
-            for fd in (input_write, output_read, error_read):
-                os.set_blocking(fd, False)
-            pending = memoryview(text)
-            pending = pending[_write_some(input_write, pending) :]
-            if pending:
-                poller.register(input_write, select.POLLOUT)
-            else:
-                os.close(input_write)
-                input_write = -1
-            with contextlib.suppress(ConnectionError, BrokenPipeError):
-                socket.send_fds(self._runner, [b"T"], [input_read, output_write, error_write])
-            for fd in (input_read, output_write, error_write):
-                os.close(fd)
-            input_read = output_write = error_write = -1
-            runner = self._runner.fileno()
-            for fd in (output_read, error_read, runner):
+        with Pipes() as pipes:
+            feeder = Feeder(pipes.input_write, text)
+            if not feeder.unfinished:
+                pipes.close_input()
+            self._tell(zygote, message, [pipes.input_read, pipes.output_write, pipes.error_write, *fds])
+            pipes.close_other_ends()
+            poller = select.poll()
+            for fd in (pipes.output_read, pipes.error_read, zygote.fileno()):
                 poller.register(fd, select.POLLIN)
             poller.register(self.grader.fileno(), 0)
+            if feeder.unfinished:
+                poller.register(pipes.input_write, select.POLLOUT)
+            chunks: list[bytes] = []
+            errors, size = b"", 0
             answer: dict[str, Any] | None = None
             deadline = time.monotonic() + self.limits.wall + _GRACE_S
-            done = False
             while True:
-                events = poller.poll(0 if done else 1000)
-                if not events:
-                    if done:
-                        return answer, b"".join(chunks), errors
-                    if time.monotonic() > deadline:
-                        raise HarnessFailure("a runner did not answer")
-                    continue
                 progressed = False
-                for fd, _event in events:
-                    if fd in (output_read, error_read):
+                for fd, _ in poller.poll(0 if answer is not None else 1000):
+                    if fd == pipes.output_read or fd == pipes.error_read:
                         data = _read_some(fd)
                         if data == b"":
                             poller.unregister(fd)
                         elif data is not None:
                             progressed = True
-                            if fd == error_read:
+                            if fd == pipes.error_read:
                                 errors = (errors + data)[-_STDERR_KEPT:]
                             else:
                                 chunks.append(data)
                                 size += len(data)
-                    elif fd == runner:
-                        if not done:
-                            answer = self._receive_answer()
+                    elif fd == zygote.fileno():
+                        answer = json.loads(self._hear(zygote))
+                        poller.unregister(fd)
+                        progressed = True
+                    elif fd == pipes.input_write:
+                        if not feeder.feed():
                             poller.unregister(fd)
-                            done = progressed = True
-                            if answer is not None and answer.get("stale"):
-                                self._end_runner(kill=True)  # whoever is left would go on printing
-                    elif fd == input_write:
-                        pending = pending[_write_some(fd, pending) :]
-                        if not pending:
-                            poller.unregister(fd)
-                            os.close(fd)
-                            input_write = -1
+                            pipes.close_input()
                     else:
                         raise GraderGone
                 if size > cap:
-                    self._end_runner(kill=True)
-                    return {"exceeded": "output", "cpu": 0.0, "status": 0, "stale": True}, b"", errors
-                if done and not progressed:
+                    if answer is None:
+                        self._tell(zygote, zy.KILL, [])
+                        answer = json.loads(self._hear(zygote))
+                    return answer | {"exceeded": "output"}, b"", errors
+                if answer is not None and not progressed:
                     return answer, b"".join(chunks), errors
-        finally:
-            for fd in (input_read, input_write, output_read, output_write, error_read, error_write):
-                if fd >= 0:
-                    os.close(fd)
-
-    def _receive_answer(self) -> dict[str, Any] | None:
-        assert self._runner is not None
-        try:
-            return receive_message(self._runner)
-        except (EOFError, OSError, ValueError):
-            return None
-
-    def _without_answer(self, source: bytes, tests: Tests) -> TestOutcome:
-        """The runner went without a word: find out whether the compiler or the program brought it down."""
-        self._start_runner(source, tests, compile_only=True)
-        answer = self._receive_answer()
-        self._end_runner(kill=True)
-        if answer is None:
-            return TestOutcome("compile_error", "the compiler crashed on it")
-        if "harness" in answer:
-            raise HarnessFailure(answer["harness"])
-        return TestOutcome("runtime_error", "the program killed the process that measures it")
+                if time.monotonic() > deadline:
+                    raise WorkerBroken("the zygote does not answer")
 
     def _judge_end(self, answer: dict[str, Any], errors: bytes) -> TestOutcome:
         """How a program's process ended, comparison left out."""
-        if "harness" in answer:
-            raise HarnessFailure(answer["harness"])
-        if "compile" in answer:
-            return TestOutcome("compile_error", answer["compile"])
         cpu, exceeded, limits = answer["cpu"], answer["exceeded"], self.limits
         if exceeded == "cpu" or cpu > limits.cpu:
             return TestOutcome("time_limit", f"used more than {limits.cpu:g} s of CPU time", cpu)
@@ -374,6 +343,8 @@ class Supervisor:
             return TestOutcome("memory_limit", f"used more than {limits.memory >> 20} MiB of memory", cpu)
         if exceeded == "output":
             return TestOutcome("output_limit", f"printed more than {limits.output >> 20} MiB", cpu)
+        if exceeded == "files":
+            return TestOutcome("output_limit", f"wrote more than {self.settings.memory_folder_bytes >> 20} MiB of files", cpu)
         if exceeded == "wall":
             raise HarnessFailure(f"the host gave the program only {cpu:.1f} s of CPU time in {limits.wall:g} s")
         status = answer["status"]
@@ -396,71 +367,65 @@ class Supervisor:
 
     # Functional tests
 
-    def _grade_functional(self, tests: Tests, source: bytes, all_tests: bool) -> list[TestOutcome]:
+    def _grade_functional(self, zygote: socket.socket, tests: Tests, source: bytes, all_tests: bool) -> list[TestOutcome]:
+        """Tests share a process as long as they pass; asked for all tests, the next process begins after a failure."""
         outcomes: list[TestOutcome] = []
-        while len(outcomes) < len(tests.inputs):
-            self._start_runner(source, tests)
-            self._run_functional(tests, source, outcomes, all_tests)
-            if outcomes and outcomes[-1].verdict == "compile_error":
-                break
-            if outcomes[-1].verdict != "passed" and not all_tests:
-                break
-            self._end_runner(kill=True)
+        text = _file_in_memory(source)
+        try:
+            while len(outcomes) < len(tests.inputs):
+                self._run_functional(zygote, text, tests, outcomes, all_tests)
+                if outcomes[-1].verdict == "compile_error" or (outcomes[-1].verdict != "passed" and not all_tests):
+                    break
+        finally:
+            os.close(text)
         return outcomes
 
-    def _run_functional(self, tests: Tests, source: bytes, outcomes: list[TestOutcome], all_tests: bool) -> None:
+    def _run_functional(
+        self, zygote: socket.socket, text: int, tests: Tests, outcomes: list[TestOutcome], all_tests: bool
+    ) -> None:
         """Call the program for the tests that have no outcome yet; stops at the first that ends the process."""
-        assert self._runner is not None
+        first = len(outcomes)
         results = os.memfd_create("results", os.MFD_CLOEXEC)
-        input_read, input_write = os.pipe()
-        poller = select.poll()
+        test = {"style": self._style(tests), "func_name": tests.func_name, "num_tests": len(tests.inputs) - first}
+        lines = "".join(json.dumps(given) + "\n" for given in tests.inputs[first:])
         try:
-            os.set_blocking(input_write, False)
-            lines = "".join(json.dumps(text) + "\n" for text in tests.inputs[len(outcomes) :])
-            pending = memoryview(lines.encode())
-            pending = pending[_write_some(input_write, pending) :]
-            if pending:
-                poller.register(input_write, select.POLLOUT)
-            else:
-                os.close(input_write)
-                input_write = -1
-            with contextlib.suppress(ConnectionError, BrokenPipeError):
-                socket.send_fds(self._runner, [b"T"], [self._null, self._null, self._null, input_read, results])
-            os.close(input_read)
-            input_read = -1
-            poller.register(self._runner.fileno(), select.POLLIN)
-            poller.register(self.grader.fileno(), 0)
-            reader = _ResultReader(results, self.limits.output)
-            deadline = time.monotonic() + self.limits.wall + _GRACE_S
-            answer: dict[str, Any] | None = None
-            while True:
-                events = poller.poll(_LOOK_AT_RESULTS_S * 1000)
-                if any(fd == self.grader.fileno() for fd, _ in events):
-                    raise GraderGone
-                for fd, _ in events:
-                    if fd == input_write:
-                        pending = pending[_write_some(fd, pending) :]
-                        if not pending:
-                            poller.unregister(fd)
-                            os.close(fd)
-                            input_write = -1
-                ended = any(fd == self._runner.fileno() for fd, _ in events)
-                if ended:
-                    answer = self._receive_answer()
-                if not self._take_results(reader, tests, outcomes, all_tests):
-                    return
-                if ended:
-                    break
-                if time.monotonic() > deadline:
-                    raise HarnessFailure("a runner did not answer")
+            with Pipes(only_input=True) as pipes:
+                feeder = Feeder(pipes.input_write, lines.encode())
+                if not feeder.unfinished:
+                    pipes.close_input()
+                message = zy.RUN + json.dumps(test).encode()
+                self._tell(zygote, message, [pipes.input_read, self._null, self._null, text, results])
+                pipes.close_other_ends()
+                poller = select.poll()
+                poller.register(zygote.fileno(), select.POLLIN)
+                poller.register(self.grader.fileno(), 0)
+                if feeder.unfinished:
+                    poller.register(pipes.input_write, select.POLLOUT)
+                reader = ResultReader(results, self.limits.output)
+                deadline = time.monotonic() + self.limits.wall * max(1, test["num_tests"]) + _GRACE_S
+                answer: dict[str, Any] | None = None
+                while answer is None:
+                    events = dict(poller.poll(_LOOK_AT_RESULTS_S * 1000))
+                    if self.grader.fileno() in events:
+                        raise GraderGone
+                    if pipes.input_write in events and not feeder.feed():
+                        poller.unregister(pipes.input_write)
+                        pipes.close_input()
+                    if zygote.fileno() in events:
+                        answer = json.loads(self._hear(zygote))
+                    if not self._take_results(reader, tests, outcomes, all_tests):
+                        if answer is None:
+                            self._tell(zygote, zy.KILL, [])
+                            self._hear(zygote)
+                        return
+                    if time.monotonic() > deadline:
+                        raise WorkerBroken("the zygote does not answer")
             if len(outcomes) < len(tests.inputs):
-                outcomes.append(self._judge_functional_end(answer, source, tests, len(outcomes)))
+                outcomes.append(self._judge_functional_end(answer, len(outcomes)))
         finally:
-            for fd in (input_read, input_write, results):
-                if fd >= 0:
-                    os.close(fd)
+            os.close(results)
 
-    def _take_results(self, reader: _ResultReader, tests: Tests, outcomes: list[TestOutcome], all_tests: bool) -> bool:
+    def _take_results(self, reader: ResultReader, tests: Tests, outcomes: list[TestOutcome], all_tests: bool) -> bool:
         """Judge the results that have come; False when no more are wanted from this process."""
         for line in reader.lines():
             if len(outcomes) == len(tests.inputs):
@@ -489,6 +454,8 @@ class Supervisor:
         if status == b"!":
             kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
             return TestOutcome(kind, str(value), max(0.0, cpu))
+        if status == b"#":
+            return TestOutcome("compile_error", str(value), max(0.0, cpu))
         if status == b"?":
             kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
             return TestOutcome(kind, f"while loading: {value}", max(0.0, cpu))
@@ -507,14 +474,10 @@ class Supervisor:
             return TestOutcome("passed", "", cpu)
         return TestOutcome("wrong_answer", f"returned {shorten(value)} instead of {shorten(expected)}", cpu)
 
-    def _judge_functional_end(self, answer: dict[str, Any] | None, source: bytes, tests: Tests, index: int) -> TestOutcome:
+    def _judge_functional_end(self, answer: dict[str, Any], index: int) -> TestOutcome:
         """Why there is no result for a test."""
-        if answer is None:
-            return self._without_answer(source, tests)
-        cpu_before = answer.get("cpu", 0.0)
-        limits = self.limits
-        if answer.get("exceeded") is None and "cpu" in answer:
-            answer["cpu"] = min(cpu_before, limits.cpu)  # of all tests together, and each was within its limit
+        if answer["exceeded"] is None:
+            answer["cpu"] = min(answer["cpu"], self.limits.cpu)  # of all tests together, and each was within its limit
         outcome = self._judge_end(answer, b"")
         if outcome.verdict == "passed" or outcome.reason.startswith("exit status"):
             return TestOutcome("runtime_error", f"the program ended during test {index}", outcome.cpu)
@@ -524,9 +487,9 @@ class Supervisor:
 
     def serve(self) -> None:
         """Answer the grader's messages until it hangs up."""
-        self._send(("ready", self.sandbox.level, self.refused))
+        self._send(("ready", self.zygotes.level, self.refused))
         while True:
-            message = pickle.loads(self._receive())
+            message = pickle.loads(wire.receive(self.grader))
             if message[0] == "problem":
                 _, key, func_name, inputs, outputs, tolerance = message
                 self.problems[key] = Tests(func_name, inputs, outputs, Tolerance(*tolerance))
@@ -545,14 +508,62 @@ class Supervisor:
                     self._send(("graded", job, answer))
 
     def _send(self, message: tuple) -> None:
-        data = pickle.dumps(message, protocol=5)
-        self.grader.sendall(struct.pack("=I", len(data)) + data)
-
-    def _receive(self) -> bytes:
-        return receive_exactly(self.grader, struct.unpack("=I", receive_exactly(self.grader, 4))[0])
+        wire.send(self.grader, pickle.dumps(message, protocol=5))
 
 
-class _ResultReader:
+class Pipes:
+    """The three pipes of a test (or only that of its input); closes whatever is still open at the end."""
+
+    def __init__(self, only_input: bool = False):
+        self.input_read, self.input_write = os.pipe()
+        self.output_read, self.output_write = (-1, -1) if only_input else os.pipe()
+        self.error_read, self.error_write = (-1, -1) if only_input else os.pipe()
+        for fd in (self.input_write, self.output_read, self.error_read):
+            if fd >= 0:
+                os.set_blocking(fd, False)
+
+    def close_other_ends(self) -> None:
+        """The ends that the program has now."""
+        for name in ("input_read", "output_write", "error_write"):
+            self._close(name)
+
+    def close_input(self) -> None:
+        self._close("input_write")
+
+    def _close(self, name: str) -> None:
+        fd = getattr(self, name)
+        if fd >= 0:
+            os.close(fd)
+            setattr(self, name, -1)
+
+    def __enter__(self) -> Pipes:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for name in ("input_read", "input_write", "output_read", "output_write", "error_read", "error_write"):
+            self._close(name)
+
+
+class Feeder:
+    """Writes a test's input as fast as the program reads it."""
+
+    def __init__(self, fd: int, data: bytes):
+        self._fd, self._rest = fd, memoryview(data)
+        self.unfinished = self.feed()
+
+    def feed(self) -> bool:
+        """Write what fits; False when all is written or nobody will read it."""
+        try:
+            while self._rest:
+                self._rest = self._rest[os.write(self._fd, self._rest) :]
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+class ResultReader:
     """Complete lines of a file that the program may still be writing; reads each byte once, at most ``cap`` bytes."""
 
     def __init__(self, fd: int, cap: int):
@@ -572,14 +583,10 @@ class _ResultReader:
         return found
 
 
-def _write_some(fd: int, data: memoryview) -> int:
-    """Bytes written; all of them if the reader has gone."""
-    try:
-        return os.write(fd, data) if data else 0
-    except BlockingIOError:
-        return 0
-    except (BrokenPipeError, ConnectionError):
-        return len(data)
+def _file_in_memory(data: bytes) -> int:
+    fd = os.memfd_create("source", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    return fd
 
 
 def _read_some(fd: int) -> bytes | None:
@@ -597,21 +604,20 @@ def _last_line(errors: bytes) -> str:
 
 def main(fd: int) -> None:
     grader = socket.socket(fileno=fd)
-    size = struct.unpack("=I", receive_exactly(grader, 4))[0]
-    settings_fields = pickle.loads(receive_exactly(grader, size))
-    settings = Settings(**(settings_fields | {"limits": Limits(**settings_fields["limits"])}))
+    received = pickle.loads(wire.receive(grader))
+    settings = Settings(**(received | {"limits": Limits(**received["limits"])}))
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
     try:
         supervisor = Supervisor(grader, settings)
     except HarnessFailure as error:
-        data = pickle.dumps(("refused", str(error)))
-        grader.sendall(struct.pack("=I", len(data)) + data)
+        wire.send(grader, pickle.dumps(("refused", str(error))))
         return
     try:
         supervisor.serve()
     except (EOFError, ConnectionError, BrokenPipeError, GraderGone):
         pass
     finally:
-        supervisor.zygote.close()
-        if not supervisor.sandbox.has_pid_namespace:
-            shutil.rmtree(supervisor.sandbox.folder, ignore_errors=True)
+        supervisor.zygotes.plain.close()
+        supervisor.zygotes.numpy.close()
+        if supervisor.zygotes.level != "namespaces":
+            shutil.rmtree(supervisor.zygotes.folder, ignore_errors=True)
