@@ -1,0 +1,184 @@
+"""Make ground on which the first wrong function of a program is known: mutate the functions of correct programs and test them.
+
+Reads correct Chain-of-Function programs (graded solutions; those that pass), changes one function at a time
+(dreamprm_code/labels/mutation.py), runs the unit tests, and keeps each function's text with what the tests said: wrong if the
+program with it fails, right if it was rewritten without a change of meaning and the program passes. Mutations that survive the
+tests are dropped: whether they are wrong is not known. Then it runs random compositions of right and wrong texts and drops the
+texts that contradict "a program passes if and only if all its functions are right", until all compositions agree.
+
+    python src/make_controlled.py --config configs/study.yaml
+
+Writes functions.jsonl with a manifest that counts all of this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import run_stage
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.labels.mutation import Mutation, mutations, rewrites
+from dreamprm_code.labels.simulated_policy import FunctionVariant
+from dreamprm_code.manifest import write_manifest
+from dreamprm_code.problems import load_problems
+from dreamprm_code.records import Problem, Solution
+from dreamprm_code.steps import split_program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    problems: str = option("data/demo/problems.jsonl", help="problems: a JSONL file, a folder of shards or a hub data set")
+    solutions: Path = option(Path("data/demo/references.jsonl"), help="graded programs; those that passed are used")
+    out: Path = option(Path("data/demo/study/functions.jsonl"), help="where the functions go")
+    wrong_per_function: int = option(6, help="mutations tried per function")
+    right_per_function: int = option(3, help="rewrites tried per function")
+    min_functions: int = option(2, help="leave out programs with fewer functions")
+    compositions: int = option(60, help="random compositions run per problem and round, half of them all right")
+    rounds: int = option(6, help="at most so many rounds of compositions")
+    workers: int = option(2, help="programs graded at once")
+    cpu_limit_s: float = option(2.0, help="CPU seconds per test; mutants often loop forever")
+    seed: int = option(42, help="which places are mutated")
+
+
+def variant_of(solution: Solution, mutation: Mutation, is_right: bool, index: int) -> FunctionVariant | None:
+    """The changed step of the mutated program; None if the change is not inside one step."""
+    before, after = split_program(solution.code), split_program(mutation.code)
+    changed = [k for k, pair in enumerate(zip(before.texts, after.texts, strict=False)) if pair[0] != pair[1]]
+    if len(before.steps) != len(after.steps) or len(changed) != 1:
+        return None
+    return FunctionVariant(
+        question_id=solution.question_id,
+        step_idx=changed[0],
+        variant_idx=index,
+        num_steps=len(before.steps),
+        name=before.steps[changed[0]].name,
+        text=after.texts[changed[0]],
+        is_right=is_right,
+        operator=mutation.operator,
+        line=mutation.line,
+        before=mutation.before,
+        after=mutation.after,
+    )
+
+
+def tested_variants(
+    config: Config, solution: Solution, problem: Problem, grader: Grader, counts: Counter
+) -> list[FunctionVariant]:
+    """The reference's own functions, the rewrites that pass and the mutations that fail."""
+    program = split_program(solution.code)
+    kept = [
+        FunctionVariant(
+            question_id=solution.question_id,
+            step_idx=k,
+            variant_idx=0,
+            num_steps=len(program.steps),
+            name=step.name,
+            text=program.texts[k],
+            is_right=True,
+            operator="reference",
+        )
+        for k, step in enumerate(program.steps)
+    ]
+    made = [(change, False) for change in mutations(solution.code, config.seed, config.wrong_per_function)]
+    made += [(change, True) for change in rewrites(solution.code, config.seed, config.right_per_function)]
+    results = {
+        result.key: result
+        for result in grader.grade(GradeRequest(index, problem, change.code) for index, (change, _) in enumerate(made))
+    }
+    for index, (change, is_right) in enumerate(made):
+        kind = "rewrites" if is_right else "mutations"
+        passed = results[index].passed
+        counts[f"{kind} tried"] += 1
+        if passed is None:
+            counts[f"{kind} ungraded"] += 1
+        elif passed is not is_right:
+            counts["rewrites that fail" if is_right else "mutations that survive"] += 1
+        elif variant := variant_of(solution, change, is_right, index + 1):
+            counts[f"{kind} kept"] += 1
+            kept.append(variant)
+    return kept
+
+
+def composition_round(
+    config: Config, problem: Problem, variants: list[FunctionVariant], grader: Grader, rng: random.Random, counts: Counter
+) -> set[tuple]:
+    """Run random compositions; keys of the texts to blame for those that contradict the rule (empty: all agree)."""
+    by_step: dict[tuple[int, bool], list[FunctionVariant]] = defaultdict(list)
+    for variant in variants:
+        by_step[variant.step_idx, variant.is_right].append(variant)
+    num_steps = variants[0].num_steps
+    programs = []
+    for number in range(config.compositions):
+        share_right = 1.0 if number % 2 else 0.6
+        chosen = []
+        for k in range(num_steps):
+            wanted = rng.random() < share_right or not by_step[k, False]
+            chosen.append(rng.choice(by_step[k, wanted]))
+        programs.append(chosen)
+    requests = (
+        GradeRequest(index, problem, "".join(variant.text for variant in chosen)) for index, chosen in enumerate(programs)
+    )
+    blamed = set()
+    for result in grader.grade(requests):
+        chosen = programs[result.key]
+        counts["compositions run"] += 1
+        if result.passed is not None and result.passed is not all(variant.is_right for variant in chosen):
+            counts["compositions that disagree"] += 1
+            blamed.add(rng.choice([variant.key for variant in chosen if variant.operator != "reference"]))
+    return blamed
+
+
+def main(config: Config) -> None:
+    problems = {problem.question_id: problem for problem in load_problems(config.problems)}
+    solutions = [solution for solution in read_rows(config.solutions, Solution) if solution.passed]
+    rng, counts, rows = random.Random(config.seed), Counter(), []
+    with Grader(GraderConfig(workers=config.workers, cpu_limit_s=config.cpu_limit_s)) as grader:
+        for solution in solutions:
+            if solution.question_id not in problems:
+                raise UserError(f"{config.solutions}: problem {solution.question_id!r} is not in {config.problems}")
+            if len(split_program(solution.code).steps) < config.min_functions:
+                counts["programs with too few functions"] += 1
+                continue
+            problem = problems[solution.question_id]
+            variants = tested_variants(config, solution, problem, grader, counts)
+            for _ in range(config.rounds):
+                blamed = composition_round(config, problem, variants, grader, rng, counts)
+                if not blamed:
+                    break
+                counts["texts dropped"] += len(blamed)
+                variants = [variant for variant in variants if variant.key not in blamed]
+            else:
+                counts["problems dropped: compositions disagree"] += 1
+                continue
+            counts["problems"] += 1
+            rows += variants
+    if not rows:
+        raise UserError(f"{config.solutions}: no passing program with {config.min_functions} functions or more")
+    write_rows(config.out, sorted(rows, key=lambda row: row.key))
+    counts |= Counter(f"wrong: {row.operator}" for row in rows if not row.is_right)
+    write_manifest(
+        config.out,
+        stage="make_controlled",
+        config=dataclasses.asdict(config),
+        identity={"seed": config.seed},
+        inputs=[config.solutions],
+        counts=counts,
+    )
+    right = sum(row.is_right for row in rows)
+    print(
+        f"make_controlled: {counts['problems']} problems, {right} right and {len(rows) - right} wrong functions; "
+        f"{counts['mutations that survive']} of {counts['mutations tried']} mutations survived the tests; "
+        f"{counts['compositions that disagree']} of {counts['compositions run']} compositions disagreed, "
+        f"{counts['texts dropped']} texts dropped -> {config.out}"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(Config, "make_controlled", __doc__, main)
