@@ -4,6 +4,7 @@
 file                   row                   written by
 =====================  ====================  =============================================================
 problems.jsonl         Problem               LiveCodeBench, or you
+(any name)             GradedProgram         grade          (verdicts for programs of any origin)
 cof_solutions.jsonl    Solution              gen_cof        (training problems, Chain-of-Function programs)
 rollouts.jsonl         Rollout               gen_cof_label  (sampled completions of function prefixes)
 step_labels.jsonl      StepLabel             gen_cof_label  (Monte-Carlo counts per prefix)
@@ -169,6 +170,31 @@ class Solution(Record):
         if self.passed is not expected:
             raise ValueError(f"passed={self.passed} contradicts verdict={self.verdict}")
         return self
+
+
+class GradedProgram(Record):
+    """What the unit tests said about one program (``src/grade.py``); ``verdict`` is never None here.
+
+    ``failed_test`` is the first failing test's index (public tests first), None if there is none. ``cpu_seconds`` is the CPU
+    time of all tests that were run, ``wall_seconds`` the time from the first test's start to the verdict. ``test_verdicts``
+    has one verdict for each test that was run. ``code_sha256`` names the program that was graded.
+    """
+
+    key_fields = ("question_id", "solution_idx")
+
+    question_id: str
+    solution_idx: Index
+    passed: bool | None
+    verdict: Annotated[Verdict, Field(strict=False)]
+    reason: str
+    failed_test: Index | None
+    num_tests: Index
+    cpu_seconds: Annotated[float, Field(ge=0)]
+    wall_seconds: Annotated[float, Field(ge=0)]
+    test_verdicts: Annotated[list[Annotated[Verdict, Field(strict=False)]], Field(default_factory=list)]
+    code_sha256: str
+
+    _passed_follows_verdict = Solution._passed_follows_verdict
 
 
 class Step(Record):

@@ -4,7 +4,28 @@
 ...     results = list(grader.grade([GradeRequest("a", problem, code)]))
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from dreamprm_code.grading.config import GraderConfig, GradingError
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult
 
-__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderConfig", "GradingError"]
+if TYPE_CHECKING:
+    from dreamprm_code.grading.ray_engine import RayGrader
+
+
+def open_grader(config: GraderConfig, engine: str = "local") -> Grader | RayGrader:
+    """A grader with worker processes here, or with workers on a Ray cluster.
+
+    Raises:
+        GradingError: the engine is "ray" and the package is not installed.
+    """
+    if engine == "local":
+        return Grader(config)
+    from dreamprm_code.grading.ray_engine import RayGrader
+
+    return RayGrader(config)
+
+
+__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderConfig", "GradingError", "open_grader"]

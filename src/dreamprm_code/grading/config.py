@@ -8,6 +8,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.grading.sandbox.isolation import LEVELS, Limits
 
 COMPAT_MODES = ("none", "livecodebench")
+ENGINES = ("local", "ray")
 
 
 class GradingError(UserError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import queue
 import selectors
 import socket
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -160,22 +161,7 @@ class Grader:
 
     def grade(self, requests: Iterable[GradeRequest]) -> Iterator[GradeResult]:
         """Results in completion order; holds a bounded number of requests, however many come."""
-        ahead = _AHEAD_PER_WORKER * self.config.workers
-        waiting: set[Future[GradeResult]] = set()
-        try:
-            for request in requests:
-                waiting.add(self.submit(request))
-                if len(waiting) >= ahead:
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        return results_in_completion_order(self.submit, requests, self.config.workers)
 
     def _decode(self, problem: Problem) -> DecodedProblem:
         """A problem's tests, decoded once."""
@@ -317,3 +303,27 @@ class Grader:
         for key, future in requests:
             if future.set_running_or_notify_cancel():
                 future.set_result(GradeResult(key, *fields))
+
+
+def results_in_completion_order(
+    submit: Callable[[GradeRequest], Future[GradeResult]], requests: Iterable[GradeRequest], workers: int
+) -> Iterator[GradeResult]:
+    """Submit requests as results come back, a bounded number ahead."""
+    waiting: set[Future[GradeResult]] = set()
+    done: queue.SimpleQueue[Future[GradeResult]] = queue.SimpleQueue()
+    try:
+        for request in requests:
+            future = submit(request)
+            waiting.add(future)
+            future.add_done_callback(done.put)
+            while len(waiting) >= _AHEAD_PER_WORKER * workers or not done.empty():
+                finished = done.get()
+                waiting.discard(finished)
+                yield finished.result()
+        while waiting:
+            finished = done.get()
+            waiting.discard(finished)
+            yield finished.result()
+    finally:
+        for future in waiting:
+            future.cancel()
