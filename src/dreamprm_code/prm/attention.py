@@ -268,7 +268,9 @@ def _flex(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window: int
             _compiled_flex = torch.compile(flex_attention, dynamic=True)
         function = _compiled_flex
     block_mask = layout.block_mask(window)
-    num_nodes = query.shape[2]
+    num_nodes, groups = query.shape[2], query.shape[1] // key.shape[1]
+    if groups & (groups - 1):  # the kernel groups heads by powers of two only
+        key, value = (tensor.repeat_interleave(groups, dim=1) for tensor in (key, value))
     padding = (0, 0, 0, block_mask.seq_lengths[0] - num_nodes)
     query, key, value = (F.pad(tensor, padding) for tensor in (query, key, value))
     attended = function(query, key, value, block_mask=block_mask, scale=scaling, enable_gqa=key.shape[1] != query.shape[1])
