@@ -20,7 +20,7 @@ A candidate whose public tests could not be run counts as failing them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION, aggregate
@@ -74,7 +74,7 @@ def baseline_method(name: str, aggregation: str = DEFAULT_AGGREGATION) -> Method
     return methods[name]
 
 
-def available_methods(sets: list[CandidateSet], aggregation: str = DEFAULT_AGGREGATION) -> list[Method]:
+def available_methods(sets: Sequence[CandidateSet], aggregation: str = DEFAULT_AGGREGATION) -> list[Method]:
     """The methods that the candidates have data for, weakest first: baselines, the PRM, the oracle."""
     candidates = [candidate for candidate_set in sets for candidate in candidate_set.candidates]
     names = list(BASELINES)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dreamprm_code.records import Selection, TableRow
-from dreamprm_code.selection.baselines import Method
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION
+from dreamprm_code.selection.baselines import Method, aggregation_methods, available_methods, prm_method
 from dreamprm_code.selection.best_of_n import expected_pass_at_n, select
 from dreamprm_code.selection.candidates import CandidateSet
 from dreamprm_code.selection.metrics import PairedTest, bootstrap_interval, gap_recovered, paired_test
@@ -144,3 +145,56 @@ def num_tied_problems(rows: Iterable[Selection]) -> dict[str, int]:
     for row in rows:
         counts[row.method] = counts.get(row.method, 0) + (row.num_tied > 1)
     return counts
+
+
+class Evaluation(NamedTuple):
+    """All figures of an evaluation. ``main`` names the method that ``tests`` compare with each other one; ``rows`` hold every
+    method with all candidates, ``sweep`` the methods that allow it with fewer. ``methods`` are the table's, ``aggregations``
+    the PRM's."""
+
+    main: str
+    methods: list[Method]
+    aggregations: list[Method]
+    pool: PoolCounts
+    rows: list[TableRow]
+    sweep: list[TableRow]
+    chosen: list[Selection]
+    tests: dict[str, PairedTest]
+    gaps: dict[str, float | None]
+    ties: dict[str, int]
+
+    @property
+    def all_rows(self) -> list[TableRow]:
+        """Rows and sweep without repetition, for ``table.jsonl``."""
+        return list({row.key: row for row in [*self.rows, *self.sweep]}.values())
+
+    def solved(self, method: str) -> TableRow:
+        """A method's overall row."""
+        return next(row for row in self.rows if row.method == method and row.difficulty == OVERALL)
+
+
+def evaluate(
+    sets: Sequence[CandidateSet],
+    aggregation: str = DEFAULT_AGGREGATION,
+    sizes: Sequence[int] = DEFAULT_SWEEP,
+    seed: int = 0,
+) -> Evaluation:
+    """Every method that the candidates have data for, every aggregation, the sweep, and the PRM against each of them."""
+    methods, aggregations = available_methods(sets, aggregation), aggregation_methods()
+    everything = list({method.name: method for method in [*methods, *aggregations]}.values())
+    pool = pool_counts(sets)
+    values = outcomes(sets, everything)
+    chosen = selections(sets, everything)
+    main = prm_method(aggregation).name
+    return Evaluation(
+        main=main,
+        methods=methods,
+        aggregations=aggregations,
+        pool=pool,
+        rows=table_rows([item.difficulty for item in sets], values, pool.num_candidates, seed),
+        sweep=sweep_rows(sets, methods, sizes, seed),
+        chosen=chosen,
+        tests=comparisons(values, main, seed),
+        gaps=gaps_recovered(values),
+        ties=num_tied_problems(chosen),
+    )

@@ -1,0 +1,221 @@
+"""Stage 5: choose among the test candidates with a PRM; tables by difficulty, figures and an HTML report.
+
+    python src/evaluate_prm.py --config configs/demo.yaml
+    python src/evaluate_prm.py --config configs/paper.yaml --checkpoint reward_model_step_10000.pt --solutions
+    o4_mini_eval_all.json
+
+The checkpoint is a folder of train_prm or export_prm, or the released .pt file. Candidates are rows of gen_sol or
+LiveCodeBench's results file (code_list with graded_list). Writes test_scores.jsonl (resumed after an interruption),
+selections.jsonl, table.jsonl and report/ with table.md, table.json, table.tex, figures and report.html.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from cli import run_stage
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.grading import Grader, GraderConfig
+from dreamprm_code.jsonl import read_dicts, read_rows, write_rows
+from dreamprm_code.manifest import check_resume, git_commit, sha256_of, write_manifest
+from dreamprm_code.prm import PRM
+from dreamprm_code.prm.checkpoint import read_config
+from dreamprm_code.prm.scoring import StepSettings
+from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
+from dreamprm_code.records import CorrectedLabel, Problem, Solution, SolutionScores, StepLabel
+from dreamprm_code.report import to_text
+from dreamprm_code.report.evaluation_report import EvaluationReport, TrainingPart, write_evaluation_report
+from dreamprm_code.selection import AGGREGATIONS, DEFAULT_AGGREGATION, DEFAULT_SWEEP, candidate_sets, evaluate
+from dreamprm_code.selection.public_tests import public_results
+from dreamprm_code.selection.scoring import score_solutions
+
+Scores = Mapping[tuple[str, int], SolutionScores]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    data_dir: Path = option(help="folder of the run")
+    out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
+    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
+    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
+    windows: dict[str, list[str | None]] = option(
+        {}, help="contest dates {test: [start, end], ...}, half-open; none: all problems"
+    )
+    checkpoint: Path | None = option(None, help="PRM folder or released .pt file (default: prm/ in out_dir)")
+    base_model: str | None = option(None, help="the checkpoint's backbone, where it is not at the recorded place")
+    gguf_file: str | None = option(None, help="the GGUF file inside that backbone's folder or repository")
+    device: str | None = option(None, help="cpu, cuda, cuda:1 ... (default: the best at hand)")
+    solutions: Path | None = option(
+        None, help="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
+    )
+    aggregation: str = option(DEFAULT_AGGREGATION, help="from step scores to a program's score", choices=tuple(AGGREGATIONS))
+    sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates to report")
+    run_public_tests: bool = option(
+        True, help="run public tests where a verdict does not tell whether they pass (for the baselines)"
+    )
+    grade_workers: int = option(2, help="programs graded at once")
+    train_programs: int = option(24, help="labelled training programs to score for calibration and the explorer")
+    seed: int = option(42, help="of the bootstrap and of sampled permutations")
+
+
+def main(config: Config) -> None:
+    out_dir = config.out_dir or config.data_dir
+    checkpoint = config.checkpoint or out_dir / "prm"
+    solutions_path = config.solutions or config.data_dir / "test_solutions.jsonl"
+    if not checkpoint.exists():
+        raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
+    solutions = read_solutions(solutions_path)
+    by_split = split_problems(config, {solution.question_id for solution in solutions})
+    problems = by_split["test"]
+    in_test = {problem.question_id for problem in problems}
+    candidates = [solution for solution in solutions if solution.question_id in in_test]
+    if not candidates:
+        raise UserError(f"{solutions_path}: no candidate belongs to a problem of the test window; check problems and windows")
+    if all(solution.passed is None for solution in candidates):
+        raise UserError(f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py first")
+
+    scorer = Scorer(config, checkpoint)
+    scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path)
+    open_grader = (lambda: Grader(GraderConfig(workers=config.grade_workers))) if config.run_public_tests else None
+    public, public_counts = public_results(problems, candidates, open_grader)
+    sets = candidate_sets(problems, candidates, scores, public)
+    evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)
+
+    write_rows(out_dir / "selections.jsonl", evaluation.chosen)
+    write_rows(out_dir / "table.jsonl", evaluation.all_rows)
+    dropped = {
+        "problems": len(sets),
+        "candidates": len(candidates),
+        "candidates_outside_the_test_window": len(solutions) - len(candidates),
+        "candidates_not_graded": evaluation.pool.num_ungraded,
+        "problems_with_fewer_candidates": evaluation.pool.num_fewer,
+        **counts,
+        **{f"public_tests_{name}": number for name, number in public_counts.items()},
+    }
+    for name in ("selections.jsonl", "table.jsonl"):
+        inputs = [out_dir / "test_scores.jsonl", solutions_path]
+        write_manifest(out_dir / name, stage="evaluate_prm", config=asdict(config), identity={}, inputs=inputs, counts=dropped)
+
+    training = training_part(config, out_dir, by_split["train"], scorer)
+    report = EvaluationReport(
+        evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores, public=public,
+        aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=dropped,
+        details={
+            "checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": config.problems,
+            "aggregation": config.aggregation, "seed": str(config.seed), "commit": git_commit() or "unknown",
+        },
+    )  # fmt: skip
+    tables, page = write_evaluation_report(out_dir / "report", report)
+    print("\n".join(to_text(table) for table in tables))
+    best = evaluation.solved(evaluation.main)
+    print(
+        f"evaluate_prm: {len(candidates)} candidates of {len(sets)} problems; "
+        f"{dropped['candidates_outside_the_test_window']} outside the test window, {counts['no_code']} without a program, "
+        f"{counts['too_long']} too long for the PRM, {evaluation.pool.num_ungraded} not graded; "
+        f"the PRM's choice solves {best.num_solved:.6g} of {best.num_problems}; {page}"
+    )
+
+
+def read_solutions(path: Path) -> list[Solution]:
+    """Candidates of gen_sol, or of LiveCodeBench's results file (a JSON list, or lines with a code_list)."""
+    if path.suffix != ".json":
+        first = next(read_dicts(path), None)
+        if first is None:
+            raise UserError(f"{path}: holds no candidates; make them with gen_sol.py --split test")
+        if "code_list" not in first[1]:
+            return read_rows(path, Solution)
+    return read_livecodebench_results(path)
+
+
+def split_problems(config: Config, question_ids: set[str]) -> dict[str, Sequence[Problem]]:
+    """The test problems that have candidates, and the training problems; without windows every problem is a test problem."""
+    problems = iter_problems(config.problems, config.release)
+    if not config.windows:
+        return {"test": [problem for problem in problems if problem.question_id in question_ids], "train": []}
+    split = split_by_windows(problems, windows_from(config.windows))
+    test = [problem for problem in split.require("test") if problem.question_id in question_ids]
+    return {"test": test, "train": split.get("train", [])}
+
+
+class Scorer:
+    """Opens the checkpoint at most once, and only if something has to be scored."""
+
+    def __init__(self, config: Config, checkpoint: Path):
+        self.config = config
+        self.checkpoint = checkpoint
+        self.sha256 = checkpoint_sha256(checkpoint)
+        self.prm: PRM | None = None
+
+    def open(self) -> PRM:
+        if self.prm is None:
+            config = self.config
+            self.prm = PRM.from_pretrained(self.checkpoint, config.base_model, gguf_file=config.gguf_file, device=config.device)
+        return self.prm
+
+    def score(
+        self, problems: Sequence[Problem], solutions: Sequence[Solution], path: Path, source: Path
+    ) -> tuple[Scores, Mapping[str, int]]:
+        """Scores of all solutions, from ``path`` where it has them; it must be of the same checkpoint and candidates."""
+        identity = {"checkpoint": self.sha256, "solutions": sha256_of(source)}
+        check_resume(path, identity)
+        settings: dict[str, Any] = {"stage": "evaluate_prm", "config": asdict(self.config), "identity": identity}
+        write_manifest(path, **settings, inputs=[source])
+        with tqdm(total=len(solutions), desc=path.stem, unit="program", mininterval=1.0) as bar:
+
+            def progress(done: int, missing: int) -> None:
+                bar.update(len(solutions) - missing + done - bar.n)
+
+            scores, counts = score_solutions(self.open, problems, solutions, path, progress)
+            bar.update(len(solutions) - bar.n)
+        write_manifest(path, **settings, inputs=[source], counts=counts)
+        return scores, counts
+
+    def steps(self) -> StepSettings:
+        """How the checkpoint splits programs (a released one: the defaults), without opening it."""
+        if self.prm is not None:
+            return self.prm.steps
+        if self.checkpoint.is_file():
+            return StepSettings()
+        text = read_config(self.checkpoint)["input"]
+        return StepSettings(text["max_steps"], text["granularity"])
+
+
+def checkpoint_sha256(path: Path) -> str:
+    """Hex SHA-256 of a checkpoint: of the file, or of the names and hashes of a folder's files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(path)} {sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def training_part(config: Config, out_dir: Path, problems: Sequence[Problem], scorer: Scorer) -> TrainingPart:
+    """Labels, corrected labels, log and some scored programs of the training run, as far as they are there."""
+    corrected_path, log_path = out_dir / "corrected_labels.jsonl", out_dir / "training_log.jsonl"
+    labels_path, programs_path = config.data_dir / "step_labels.jsonl", config.data_dir / "cof_solutions.jsonl"
+    part = TrainingPart(
+        corrected=read_rows(corrected_path, CorrectedLabel) if corrected_path.exists() else [],
+        log=[row for _, row in read_dicts(log_path)] if log_path.exists() else [],
+        step_labels=read_rows(labels_path, StepLabel) if labels_path.exists() else [],
+    )
+    if not part.step_labels or not programs_path.exists():
+        return part
+    by_id = {problem.question_id: problem for problem in problems}
+    labelled = {(row.question_id, row.solution_idx) for row in part.step_labels if row.num_steps > 1}
+    programs = [row for row in read_rows(programs_path, Solution) if row.key in labelled and row.question_id in by_id]
+    programs = programs[: config.train_programs]
+    shown = [by_id[question_id] for question_id in dict.fromkeys(row.question_id for row in programs)]
+    scores, _ = scorer.score(shown, programs, out_dir / "train_scores.jsonl", programs_path) if programs else ({}, {})
+    return replace(part, problems=shown, solutions=programs, scores=scores)
+
+
+if __name__ == "__main__":
+    run_stage(Config, "evaluate_prm", __doc__, main)
