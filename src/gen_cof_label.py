@@ -3,8 +3,9 @@
     python src/gen_cof_label.py --config configs/demo.yaml --policy local:models/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf
 
 Reads cof_solutions.jsonl; writes rollouts.jsonl (every completion) and step_labels.jsonl (counts per prefix). The last step
-of a program is labelled by the program's own outcome and takes no rollouts. ``--precision`` above 0 stops the sampling of a
-prefix as soon as its label is known well enough. Run it again after an interruption: it does only what is missing.
+of a program is labelled by the program's own outcome and takes no rollouts. ``--rollout-price`` above 0 stops the sampling
+of a prefix when further rollouts would hardly improve its label. Run it again after an interruption: it does only what is
+missing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from cli import run_stage
 from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
 from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -34,10 +36,15 @@ class Config(PolicySettings):
     data_dir: Path = option(help="folder of the run")
     problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
     release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open; null leaves a side open")
+    windows: dict[str, list[str | None]] = option(
+        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
+    )
     temperature: float = option(0.3, help="sampling temperature of the rollouts; not sent to reasoning models")
     num_rollouts: int = option(16, help="completions per prefix, at most")
-    precision: float = option(0.0, help="stop a prefix when the standard deviation of its label is at most this; 0: always all")
+    rollout_price: float = option(
+        0.0,
+        help="stop a prefix when a rollout is expected to lower its label's error by less than this; 0: always all; try 0.001",
+    )
     max_steps: int = option(10, help="most steps per program; the last takes the rest")
     granularity: str = option("function", help="what a step is", choices=("function", "line", "program"))
     grade_workers: int = option(2, help="programs graded at once")
@@ -90,16 +97,20 @@ def main(config: Config) -> None:
         if solution.question_id in problems
         for step in steps_of(solution, config.max_steps, config.granularity)
     ]
-    rule = StoppingRule(max_rollouts=config.num_rollouts, precision=config.precision)
+    if config.num_rollouts < 1 or config.rollout_price < 0:
+        raise UserError("num_rollouts must be at least 1 and rollout_price not negative")
+    rule = StoppingRule(max_rollouts=config.num_rollouts, price=config.rollout_price)
     middle = [step for step in steps if not step.is_last]
     if config.dry_run:
         everything = (request_for(problems[step.question_id], step, tuple(range(config.num_rollouts))) for step in middle)
         print(
-            "gen_cof_label: would send " + estimate(everything, config) + (" (before early stops)" if config.precision else "")
+            "gen_cof_label: would send "
+            + estimate(everything, config)
+            + (" (before early stops)" if config.rollout_price else "")
         )
         return
     identity = {
-        "precision": config.precision,
+        "rollout_price": config.rollout_price,
         "max_steps": config.max_steps,
         "granularity": config.granularity,
         "prompts": prompt_fingerprint(),

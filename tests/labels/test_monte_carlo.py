@@ -1,0 +1,75 @@
+"""Monte-Carlo labels, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from dreamprm_code.labels import LabelError, step_labels, steps_of
+from dreamprm_code.records import Rollout, Solution, Verdict
+
+CODE = "def main():\n    print(twice(2))\n\n\ndef twice(n):\n    return 2 * n\n\n\nmain()"
+
+
+def solution(index: int = 0, verdict: Verdict = Verdict.PASSED, code: str = CODE) -> Solution:
+    return Solution(
+        question_id="q",
+        solution_idx=index,
+        output=code,
+        code=code,
+        finish_reason="stop",
+        passed=verdict.passed,
+        verdict=verdict,
+    )
+
+
+def rollout(index: int, verdict: Verdict, keeps: bool = True, step: int = 0, code: str = CODE) -> Rollout:
+    return Rollout(
+        question_id="q",
+        solution_idx=0,
+        step_idx=step,
+        rollout_idx=index,
+        output=code,
+        code=code,
+        keeps_prefix=keeps,
+        finish_reason="stop",
+        passed=verdict.passed,
+        verdict=verdict,
+    )
+
+
+def test_a_program_has_one_step_per_function_and_the_last_is_the_program():
+    first, last = steps_of(solution())
+    assert (first.name, first.prefix, first.num_steps) == ("main", "def main():\n    print(twice(2))", 2)
+    assert (last.name, last.prefix, last.is_last) == ("twice", CODE, True)
+    assert steps_of(solution(code="")) == []
+
+
+def test_the_label_is_the_share_of_passing_rollouts_that_kept_the_prefix_and_were_graded():
+    rollouts = [
+        rollout(0, Verdict.PASSED),
+        rollout(1, Verdict.WRONG_ANSWER),
+        rollout(2, Verdict.TIME_LIMIT),
+        rollout(3, Verdict.PASSED, keeps=False, code="main()"),  # rewrote the prefix
+        rollout(4, Verdict.HARNESS_ERROR),  # could not be graded
+    ]
+    first, last = step_labels(steps_of(solution()), rollouts, [solution()])
+    assert (first.num_correct, first.num_rollouts, first.mc_value) == (1, 3, 1 / 3)
+    assert (last.num_correct, last.num_rollouts) == (1, 1), "the program's own outcome"
+
+
+def test_what_could_not_be_graded_is_no_label():
+    ungraded = solution(verdict=Verdict.HARNESS_ERROR)
+    assert step_labels(steps_of(ungraded), [rollout(0, Verdict.HARNESS_ERROR)], [ungraded]) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (rollout(0, Verdict.PASSED, step=1), "no step that takes rollouts"),
+        (rollout(0, Verdict.PASSED, step=7), "no step that takes rollouts"),
+        (rollout(0, Verdict.PASSED, code="main()"), "does not begin with its step's prefix"),
+    ],
+)
+def test_rollouts_of_other_solutions_are_an_error(row, message):
+    with pytest.raises(LabelError, match=message):
+        step_labels(steps_of(solution()), [row], [solution()])
