@@ -116,6 +116,7 @@ class PRMProblem(ImplicitProblem):
         self.loss_kind, self.smoothing, self.learning_rate, self.before_batch = loss, smoothing, learning_rate, before_batch
         self.last_step: InnerStep | None = None
         self.last_loss = float("nan")
+        self.last_score_R = torch.zeros_like(table.mc_value_R)  # the PRM's scores, as of each row's last window
         self._descending = False
         self.trainable_names = [name for name, param in module.named_parameters() if param.requires_grad]
 
@@ -138,6 +139,8 @@ class PRMProblem(ImplicitProblem):
 
     def _loss_sum(self, units: Sequence[Unit], logit_S: Tensor) -> Tensor:
         rows = self.reader.rows(units)
+        if self._descending:
+            self.last_score_R[rows] = torch.sigmoid(logit_S.detach()).to(self.last_score_R.dtype)
         losses = step_losses(logit_S, self.targets.labels(rows), self.loss_kind, self.smoothing)
         return (self.targets.weights(rows).to(losses.dtype) * losses).sum()
 
@@ -207,10 +210,11 @@ class TableProblem(ImplicitProblem):
         loss: str,
         learning_rate: Callable[[int], float],
         prior_strength: float,
+        agreement: float = 0.0,
     ):
         super().__init__("table", config, module=module, optimizer=optimizer)
         self.windows, self.reader, self.processes, self.loss_kind = windows, reader, processes, loss
-        self.learning_rate, self.prior_strength = learning_rate, prior_strength
+        self.learning_rate, self.prior_strength, self.agreement = learning_rate, prior_strength, agreement
         self.last_loss = float("nan")
         self.last_gradient_R: Tensor | None = None
 
@@ -236,7 +240,18 @@ class TableProblem(ImplicitProblem):
         super().optimizer_step(*args, **kwargs)
 
     def param_callback(self) -> None:
-        """Betty calls this after each optimizer step: pull the window's rows to their start, then project."""
+        """Betty calls this after each optimizer step: pull the window's rows to where they belong, then project."""
         rate = self.prior_strength * self.optimizer.param_groups[0]["lr"]
-        self.module.pull_to_prior(self.prm.reader.rows(self.prm.cur_batch.units), rate)
+        rows = self.prm.reader.rows(self.prm.cur_batch.units)
+        self.module.pull_to_prior(rows, rate)
+        if self.agreement > 0.0:
+            self.module.pull_to_posterior(rows, self._window_scores(rows), self.agreement)
         self.module.project()
+
+    def _window_scores(self, rows: Tensor) -> Tensor:
+        """The PRM's scores of the window's rows from the inner pass, which each process has for its own share only."""
+        mine = torch.zeros_like(self.prm.last_score_R)
+        own = self.prm.reader.rows(self.processes.share(self.prm.cur_batch.units))
+        mine[own] = self.prm.last_score_R[own]
+        self.processes.sum_([mine])
+        return mine[rows]

@@ -47,6 +47,11 @@ class TrainConfig:
     outer_lr: float = option(1e-2, help="outer learning rate: with adam about the step of a label")
     prior_strength: float = option(0.0, help="pull to the Monte-Carlo value: a label settles within its binomial sd / strength")
 
+    agreement: float = option(
+        0.0,
+        help="per outer step, labels move this share of the way to what their MC value and the PRM together say (tables.py)",
+    )
+
     eval_every: int = option(25, help="steps between validations; 0 = never, and the last step is kept")
     patience: int = option(0, help="stop after so many validations without improvement; 0 = never")
     checkpoint_every: int = option(25, help="steps between resume checkpoints; 0 = never")
@@ -78,6 +83,7 @@ class TrainConfig:
             "weight_decay": (0.0, None),
             "clip": (0.0, None),
             "prior_strength": (0.0, None),
+            "agreement": (0.0, 1.0),
             "label_smoothing": (0.0, 0.999),
             "eval_every": (0, None),
             "patience": (0, None),

@@ -8,6 +8,8 @@ its value (with the released decay an untouched weight falls from 1 to 0.06 with
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +20,22 @@ def binomial_sd(mc_value_R: Tensor, num_rollouts_R: Tensor) -> Tensor:
     """Standard deviation of a Monte-Carlo value, from the shrunk share (k + 1) / (n + 2), so that 0 of n is not certain."""
     share_R = (mc_value_R * num_rollouts_R + 1.0) / (num_rollouts_R + 2.0)
     return (share_R * (1.0 - share_R) / num_rollouts_R).sqrt()
+
+
+def posterior_value(
+    mc_value_N: Tensor, sd_N: Tensor, score_N: Tensor, score_sd: float = 0.2, noise_share: float = 0.3
+) -> Tensor:
+    """A step's value, given its Monte-Carlo value and the PRM's score of it: the mean under a two-part model.
+
+    With probability 1 - noise_share the Monte-Carlo value is the true value plus its binomial error; then the two figures are
+    averaged by their precisions (the score's error has standard deviation ``score_sd``). With probability noise_share it says
+    nothing (uniform on [0, 1]) and the score stands. Which of the two holds is weighed by how far they lie apart.
+    """
+    variance_N = sd_N.square() + score_sd**2
+    density_N = torch.exp(-0.5 * (mc_value_N - score_N).square() / variance_N) / (2.0 * math.pi * variance_N).sqrt()
+    sound_N = (1.0 - noise_share) * density_N / ((1.0 - noise_share) * density_N + noise_share)
+    average_N = (mc_value_N * score_sd**2 + score_N * sd_N.square()) / variance_N
+    return sound_N * average_N + (1.0 - sound_N) * score_N
 
 
 class Table(nn.Module):
@@ -72,6 +90,9 @@ class Table(nn.Module):
             factor = (1.0 - rate / self.sd_R[rows]).clamp(min=0.0)
             self.value_R[rows] = self.start_R[rows] + factor * (self.value_R[rows] - self.start_R[rows])
 
+    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float) -> None:
+        """Labels only: the window's labels move ``share`` of the way to what Monte-Carlo value and PRM together say."""
+
     @torch.no_grad()
     def movement(self) -> dict[str, float]:
         """Mean and largest distance from the start over all rows."""
@@ -102,6 +123,11 @@ class LabelTable(Table):
 
     def labels(self, rows: Tensor) -> Tensor:
         return self.label_R[rows]
+
+    @torch.no_grad()
+    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float) -> None:
+        target_N = posterior_value(self.mc_value_R[rows], self.sd_R[rows], score_N.to(self.mc_value_R.dtype))
+        self.label_R[rows] = torch.lerp(self.label_R[rows], target_N, share)
 
 
 class WeightTable(Table):

@@ -205,6 +205,7 @@ class BiLevelRun:
                 config.loss,
                 lambda step: scheduled(config.outer_lr, step, 0, outer_steps, config.schedule),
                 config.prior_strength,
+                config.agreement,
             )
             problems.append(self.outer)
             dependencies = {"u2l": {self.outer: [self.prm]}, "l2u": {self.prm: [self.outer]}}
@@ -325,6 +326,7 @@ class BiLevelRun:
         labels, weights = self.table.all_labels(), self.table.all_weights()
         self.set_params(self.best["params"])
         self.model.eval()
+        self.processes.barrier()
         return TrainResult(
             model=self.model,
             labels=labels,
