@@ -10,6 +10,7 @@ averages instead of summing. ``gloo`` serves CPUs, ``nccl`` GPUs. The frozen bac
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from typing import TypeVar
@@ -34,6 +35,7 @@ class Processes:
             return cls()
         if not dist.is_initialized():
             dist.init_process_group(backend="nccl" if device.type == "cuda" else "gloo")
+            atexit.register(_leave)  # its threads must end before the interpreter does
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -48,7 +50,7 @@ class Processes:
         """Replace each tensor by its sum over all processes, in one message per dtype."""
         if self.world_size == 1:
             return
-        for dtype in {tensor.dtype for tensor in tensors}:
+        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):  # the order must be the same in every process
             group = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.reshape(-1) for tensor in group])
             dist.all_reduce(flat)
@@ -59,9 +61,10 @@ class Processes:
         if self.world_size > 1:
             dist.barrier()
 
-    def close(self) -> None:
-        if self.world_size > 1 and dist.is_initialized():
-            dist.destroy_process_group()
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def training_device(name: str) -> torch.device:
