@@ -98,6 +98,18 @@ def read_livecodebench_results(path: str | Path) -> list[Solution]:
     return solutions
 
 
+def read_livecodebench_problem_fields(path: str | Path) -> dict[str, dict[str, str]]:
+    """What a results file repeats of its problems (those of :data:`PROBLEM_FIELDS` that it holds), by question_id.
+
+    Raises:
+        ResultsError: the file cannot be read.
+    """
+    return {
+        str(entry.get("question_id")): {name: str(entry[name]) for name in PROBLEM_FIELDS if entry.get(name) is not None}
+        for _, entry in _entries(Path(path))
+    }
+
+
 def write_livecodebench_results(path: str | Path, problems: Iterable[Problem], solutions: Iterable[Solution]) -> None:
     """Write an ``*_eval_all.json``: one entry per problem that has solutions, in the problems' order.
 

@@ -37,8 +37,8 @@ TIE_NOTE = (
     "problems with a tie at the top. selections.jsonl breaks them towards the lowest index."
 )
 INTERVAL_NOTE = (
-    "95% intervals: bootstrap over problems (exact binomial where all or none are solved). p: two-sided, paired by problem; "
-    "exact McNemar where both choose one program, sign-flip permutation where one is an expected value. "
+    "95% intervals: bootstrap over problems (exact binomial where all or none are solved). Tests: two-sided, paired by "
+    "problem; exact McNemar where both choose one program, sign-flip permutation where one is an expected value. "
     "gap = (method - random) / (oracle - random)."
 )
 
@@ -68,7 +68,7 @@ def method_table(
     ]
     main_title = next((method.title for method in methods if method.name == main), main)
     columns = strata(row.difficulty for row in rows if row.difficulty != OVERALL)
-    return ResultTable(title, columns, lines, f"p ({main_title} against row)", tuple(notes))
+    return ResultTable(title, columns, lines, f"{main_title} against the row's method", tuple(notes))
 
 
 def sweep_figure(rows: Sequence[TableRow], methods: Sequence[Method], main: str) -> ReportFigure:

@@ -90,7 +90,7 @@ def problem_entry(
 def _step_entry(
     name: str, text: str, key: StepKey, step_labels: Mapping[StepKey, StepLabel], corrected: Mapping[StepKey, CorrectedLabel]
 ) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": name, "code": _cut(text)}
+    entry: dict[str, Any] = {"name": name, "code": _cut(text.strip("\n"))}
     label, correction = step_labels.get(key), corrected.get(key)
     if label is not None:
         entry["mc"] = [label.num_correct, label.num_rollouts]

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from dreamprm_code.report.explorer import ExplorerData
 from dreamprm_code.report.plots import to_svg
-from dreamprm_code.report.tables import ResultTable, body, header
+from dreamprm_code.report.tables import ResultTable, body, header, notes_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -57,7 +57,7 @@ def render_page(
                 "title": table.title,
                 "header": header(table),
                 "body": list(zip(table.lines, body(table), strict=True)),
-                "notes": table.notes,
+                "notes": notes_of(table),
             }
             for table in tables
         ],

@@ -61,12 +61,16 @@ class Series(NamedTuple):
 
 
 def new_figure(num_panels: int = 1, panel_width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side, in the house style; sizes in inches."""
+    """A figure with up to three panels side by side, more in rows of two, in the house style; sizes of a panel in inches."""
+    columns = num_panels if num_panels <= 3 else 2
+    rows = -(-num_panels // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(panel_width * num_panels, height), layout="constrained")
+        figure = Figure(figsize=(panel_width * columns, height * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, num_panels, squeeze=False)
-    return figure, list(axes[0])
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axis in axes[num_panels:]:
+        axis.set_visible(False)
+    return figure, axes[:num_panels]
 
 
 def draw_lines(axis: Axes, series: Mapping[str, Series], markers: bool = True) -> None:
@@ -162,7 +166,12 @@ def calibration_figure(groups: Mapping[str, Sequence[CalibrationBin]], y_labels:
         axis.errorbar(x, y, yerr=errors, fmt="o-", color=PALETTE[0], capsize=3, markersize=5)
         for item in bins:
             axis.annotate(
-                str(item.num_scores), (item.mean_score, item.mean_target), (5, 6), textcoords="offset points", fontsize=8
+                str(item.num_scores),
+                (item.mean_score, item.mean_target),
+                (5, 6),
+                textcoords="offset points",
+                fontsize=8,
+                color=FOREGROUND,
             )
         error = expected_calibration_error(bins)
         axis.set_title(title if error is None else f"{title}: calibration error {error:.3f}", loc="left", fontsize="medium")

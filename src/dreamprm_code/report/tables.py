@@ -7,6 +7,7 @@ shares come from, stratum by stratum; the 95% interval is of the overall share; 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -42,12 +43,12 @@ class TableLine:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Lines over strata (``overall`` last). ``test_title`` says what the p-values compare; ``notes`` stand below the table."""
+    """Lines over strata (``overall`` last). ``compared`` says what the p-values compare; ``notes`` stand below the table."""
 
     title: str
     strata: Sequence[str]
     lines: Sequence[TableLine]
-    test_title: str = "p"
+    compared: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -59,6 +60,16 @@ def cells_of(rows: Sequence[TableRow]) -> dict[str, dict[str, Cell]]:
         if row.num_problems:
             columns[row.difficulty] = Cell(row.pass_at_1, row.num_solved, row.num_problems, row.low, row.high, row.num_ungraded)
     return cells
+
+
+def notes_of(table: ResultTable) -> list[str]:
+    """All notes below a table: what p compares, its own notes, and where rows that are not ours come from."""
+    by_source: dict[str, list[str]] = {}
+    for line in table.lines:
+        if line.source:
+            by_source.setdefault(line.source, []).append(line.title)
+    sources = [f"{', '.join(titles)}: {source}" for source, titles in by_source.items()]
+    return [*([f"p: {table.compared}."] if table.compared else []), *table.notes, *sources]
 
 
 def percent(share: float | None) -> str:
@@ -111,7 +122,7 @@ def header(table: ResultTable) -> list[str]:
         titles.append("gap")
     if any(line.num_tied is not None for line in table.lines):
         titles.append("ties")
-    return [*titles, table.test_title]
+    return [*titles, "p"]
 
 
 def body(table: ResultTable) -> list[list[str]]:
@@ -141,7 +152,8 @@ def to_text(table: ResultTable) -> str:
         for row in rows
     ]
     lines.insert(1, "-" * len(lines[0]))
-    notes = [f"  {note}" for note in table.notes]
+    width = max(80, len(lines[0]))
+    notes = [textwrap.fill(note, width, initial_indent="  ", subsequent_indent="    ") for note in notes_of(table)]
     return "\n".join([table.title, *lines, *notes]) + "\n"
 
 
@@ -153,14 +165,14 @@ def to_markdown(table: ResultTable) -> str:
     for line, cells in zip(table.lines, body(table), strict=True):
         texts = [f"**{_escape_markdown(cell)}**" if line.highlighted else _escape_markdown(cell) for cell in cells]
         rows.append(["| " + " | ".join(texts) + " |"])
-    notes = "".join(f"- {note}\n" for note in [*table.notes, *_source_notes(table)])
+    notes = "".join(f"- {note}\n" for note in notes_of(table))
     return f"### {table.title}\n\n" + "\n".join(row[0] for row in rows) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def to_latex(table: ResultTable) -> str:
     """A booktabs table; notes are comments above it."""
     titles = header(table)
-    lines = [f"% {note}" for note in [*table.notes, *_source_notes(table)]]
+    lines = [f"% {note}" for note in notes_of(table)]
     lines += [r"\begin{tabular}{l" + "r" * (len(titles) - 1) + "}", r"\toprule"]
     lines += [" & ".join(map(_escape_latex, titles)) + r" \\", r"\midrule"]
     for line, cells in zip(table.lines, body(table), strict=True):
@@ -174,7 +186,7 @@ def to_dict(table: ResultTable) -> dict[str, Any]:
     return {
         "title": table.title,
         "strata": list(table.strata),
-        "test": table.test_title,
+        "p_compares": table.compared,
         "lines": [
             {
                 "method": line.title,
@@ -186,21 +198,13 @@ def to_dict(table: ResultTable) -> dict[str, Any]:
             }
             for line in table.lines
         ],
-        "notes": list(table.notes),
+        "notes": notes_of(table),
     }
 
 
 def to_json(tables: Sequence[ResultTable]) -> str:
     """Several tables as one JSON document."""
     return json.dumps([to_dict(table) for table in tables], indent=2, ensure_ascii=False) + "\n"
-
-
-def _source_notes(table: ResultTable) -> list[str]:
-    by_source: dict[str, list[str]] = {}
-    for line in table.lines:
-        if line.source:
-            by_source.setdefault(line.source, []).append(line.title)
-    return [f"{', '.join(titles)}: {source}" for source, titles in by_source.items()]
 
 
 def _escape_markdown(text: str) -> str:

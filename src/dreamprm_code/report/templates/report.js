@@ -60,7 +60,30 @@
     byId("filter-method").append(...data.methods.map(([name, title]) => option(name, title)));
     byId("filter-method").value = data.main;
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
-    byId("filters").addEventListener("input", applyFilters);
+    byId("filters").addEventListener("input", () => { applyFilters(); writeAddress(); });
+  };
+
+  // The address of the page holds the view, so that it can be shared: #view?split=train&problem=...&program=2
+  const filterNames = ["split", "difficulty", "method", "outcome", "text"];
+  const readAddress = () => {
+    const [place, query] = decodeURI(location.hash).split("?");
+    if (place !== "#view" || !query) return;
+    const wanted = new URLSearchParams(query);
+    for (const name of filterNames) {
+      const field = byId("filter-" + name);
+      const value = wanted.get(name);
+      if (value !== null && (field.tagName === "INPUT" || [...field.options].some((entry) => entry.value === value))) field.value = value;
+    }
+    state.problem = data.problems.find((problem) => problem.id === wanted.get("problem")) || null;
+    const programs = state.problem ? state.problem.programs : [];
+    state.program = programs.find((program) => String(program.idx) === wanted.get("program")) || null;
+  };
+  const writeAddress = () => {
+    const view = new URLSearchParams();
+    for (const name of filterNames) if (byId("filter-" + name).value) view.set(name, byId("filter-" + name).value);
+    if (state.problem) view.set("problem", state.problem.id);
+    if (state.program) view.set("program", String(state.program.idx));
+    try { history.replaceState(null, "", "#view?" + view); } catch { /* a page without an address of its own */ }
   };
 
   const applyFilters = () => {
@@ -112,6 +135,7 @@
         state.program = null;
         drawList();
         drawProblem();
+        writeAddress();
         byId("problem").focus();
       });
       return make("li", {}, button);
@@ -142,6 +166,7 @@
       button.addEventListener("click", () => {
         state.program = program;
         drawProblem();
+        writeAddress();
         byId("programs").querySelector("[aria-pressed=true]").focus();
       });
       return make("li", {}, button);
@@ -180,7 +205,9 @@
   };
 
   setUpFilters();
+  readAddress();
   applyFilters();
   byId("app").hidden = false;
+  if (location.hash.startsWith("#view?")) byId("explorer").scrollIntoView();
   document.documentElement.dataset.ready = "true";
 })();

@@ -1,0 +1,76 @@
+"""Print the published table with your own rows in it, from LiveCodeBench result files of any model.
+
+    python src/paper_table.py --results '{O4-mini-high: o4_mini_eval_all.json, O3: o3_eval_all.json}' --start 2025-02-01
+    python src/paper_table.py --config configs/paper.yaml --selections data/paper-run/selections.jsonl \\
+        --methods '{first: O4-mini-high, orm: ORM, prm_mean: DreamPRM-Code}'
+
+Rows come from files with code_list and graded_list (pass@1 = mean over samples), from selections.jsonl of evaluate_prm, or
+both. Every row carries its counts, a 95% interval and a paired test against the base row. Published rows are printed as
+reference, with their source. Prints the chosen format; with --out NAME writes NAME.md, NAME.tex and NAME.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import run_stage
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.problems import Window, iter_problems, windows_from
+from dreamprm_code.records import Selection
+from dreamprm_code.report import ResultTable, to_json, to_latex, to_markdown, to_text
+from dreamprm_code.report.paper_table import paper_table, problem_infos, result_row, selection_rows
+
+FORMATS: dict[str, Callable[[ResultTable], str]] = {
+    "text": to_text,
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "json": lambda table: to_json([table]),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    results: dict[str, str] = option({}, help="row title: LiveCodeBench results file, e.g. '{O3: o3_eval_all.json}'")
+    selections: Path | None = option(None, help="selections.jsonl of evaluate_prm")
+    methods: dict[str, str] = option({}, help="method of the selections: row title (default: all, by their names)")
+    problems: str | None = option(None, help="problems with dates and difficulties, where the results files do not hold them")
+    release: str | None = option(None, help="LiveCodeBench release tag of the problems")
+    windows: dict[str, list[str | None]] = option({}, help="the window 'test' of it is used unless start or end is given")
+    start: str | None = option(None, help="first contest date, included (ISO 8601)")
+    end: str | None = option(None, help="last contest date, excluded (ISO 8601)")
+    base: str | None = option(None, help="title of the row that the others are tested against (default: the first)")
+    published: bool = option(True, help="print the published rows too")
+    format: str = option("text", help="what is printed", choices=tuple(FORMATS))
+    out: Path | None = option(None, help="write OUT.md, OUT.tex and OUT.json too")
+    seed: int = option(42, help="of the bootstrap and of sampled permutations")
+
+
+def main(config: Config) -> None:
+    if config.start or config.end:
+        window = Window(config.start, config.end)
+    else:
+        window = windows_from(config.windows).get("test", Window(None, None))
+    rows = [result_row(name, path) for name, path in config.results.items()]
+    if config.selections is not None:
+        selections = read_rows(config.selections, Selection)
+        rows += selection_rows(selections, config.methods or {row.method: row.method for row in selections})
+    if not rows and not config.published:
+        raise UserError("nothing to print: give --results, --selections or --published")
+    if len({row.name for row in rows}) < len(rows):
+        raise UserError("two rows have the same title; rename one")
+    infos = problem_infos((), config.results.values())
+    if config.problems and any(question_id not in infos for row in rows for question_id in row.outcomes):
+        infos |= problem_infos(iter_problems(config.problems, config.release), config.results.values())
+    table = paper_table(rows, infos, window, config.base, config.published, config.seed)
+    print(FORMATS[config.format](table), end="")
+    if config.out is not None:
+        for suffix, name in ((".md", "markdown"), (".tex", "latex"), (".json", "json")):
+            write_bytes_atomic(config.out.with_name(config.out.name + suffix), [FORMATS[name](table).encode()])
+
+
+if __name__ == "__main__":
+    run_stage(Config, "paper_table", __doc__, main)

@@ -1,0 +1,128 @@
+"""Methods of selection on candidates small enough to follow by eye, and the table rows that come of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dreamprm_code.selection import (
+    OVERALL,
+    Candidate,
+    CandidateSet,
+    available_methods,
+    baseline_method,
+    comparisons,
+    evaluate,
+    gaps_recovered,
+    oracle_method,
+    outcomes,
+    prm_method,
+    select,
+    selections,
+    strata,
+    table_rows,
+)
+
+# Means 0.6, 0.7, 0.5, 0.7; last steps 0.9, 0.5, 0.6, 0.5. Programs 0 and 2 print the same; 1, 2 and 3 pass the public tests.
+FOUR = CandidateSet(
+    "q1",
+    "easy",
+    (
+        Candidate(0, False, (0.3, 0.9), public_passed=False, cluster=0),
+        Candidate(1, True, (0.9, 0.5), public_passed=True, cluster=1),
+        Candidate(2, True, (0.4, 0.6), public_passed=True, cluster=0),
+        Candidate(3, False, (0.9, 0.5), public_passed=True, cluster=2),
+    ),
+)
+
+
+def value(method) -> float | None:
+    return outcomes([FOUR], [method])[method.name][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "num_tied", "expected"),
+    [
+        ("first", 0, 1, 0.0),
+        ("orm", 0, 1, 0.0),  # last steps 0.9, 0.5, 0.6, 0.5
+        ("public", 1, 3, 2 / 3),  # of 1, 2 and 3 two pass
+        ("public_prm", 1, 2, 0.5),  # 1 and 3 tie at 0.7
+        ("cluster", 0, 2, 0.5),  # 0 and 2 form the largest cluster
+        ("cluster_prm", 0, 1, 0.0),  # that cluster weighs 1.1 against 0.7; 0 has the higher score in it
+    ],
+)
+def test_baselines_by_hand(name: str, chosen: int, num_tied: int, expected: float) -> None:
+    method = baseline_method(name)
+    choice = select(method.keys(FOUR))
+    assert (choice.position, choice.num_tied) == (chosen, num_tied)
+    assert value(method) == pytest.approx(expected)
+
+
+def test_random_is_the_mean_and_the_oracle_finds_a_passing_program() -> None:
+    assert value(baseline_method("random")) == 0.5
+    assert value(oracle_method()) == 1.0
+
+
+def test_aggregations_choose_differently() -> None:
+    assert value(prm_method("mean")) == 0.5
+    assert value(prm_method("max")) == pytest.approx(1 / 3)
+    assert value(prm_method("min")) == 0.5
+
+
+def test_methods_without_data_are_left_out() -> None:
+    bare = CandidateSet("q", "easy", (Candidate(0, True, (0.5,)),))
+    assert [method.name for method in available_methods([bare])] == ["first", "random", "orm", "prm_mean", "oracle"]
+    assert "cluster_prm" in [method.name for method in available_methods([FOUR])]
+
+
+def test_a_random_choice_has_no_selection_row() -> None:
+    assert [row.method for row in selections([FOUR], [baseline_method("random"), prm_method()])] == ["prm_mean"]
+
+
+def test_strata_are_ordered_by_difficulty_with_overall_last() -> None:
+    assert strata(["hard", "odd", "easy"]) == ["easy", "hard", "odd", OVERALL]
+
+
+def test_table_rows_count_per_stratum_and_leave_out_the_ungraded() -> None:
+    rows = table_rows(["easy", "hard", "hard"], {"m": [1.0, 0.5, None]}, num_candidates=4)
+    found = {row.difficulty: (row.num_solved, row.num_problems, row.num_ungraded) for row in rows}
+    assert found == {"easy": (1.0, 1, 0), "hard": (0.5, 1, 1), OVERALL: (1.5, 2, 1)}
+    assert next(row for row in rows if row.difficulty == OVERALL).pass_at_1 == 0.75
+
+
+def test_gap_recovered_uses_the_problems_that_all_could_be_graded_on() -> None:
+    values = {"random": [0.5, 0.25, None], "oracle": [1.0, 1.0, 1.0], "prm_mean": [1.0, 0.0, 1.0]}
+    assert gaps_recovered(values) == {"prm_mean": pytest.approx((1.0 - 0.75) / (2.0 - 0.75))}
+
+
+def test_comparisons_pair_with_every_other_method() -> None:
+    found = comparisons({"a": [1.0, 1.0], "b": [0.0, 1.0], "c": [1.0, 1.0]}, "a")
+    assert (found["b"].wins, found["c"].p_value) == (1, 1.0)
+
+
+def published_sets() -> list[CandidateSet]:
+    """131 problems on which the first sample solves 101, the last step 104, the mean 106: the published counts.
+
+    Two candidates each; the mean's choice is right on every problem that any method of the three solves.
+    """
+    right_first, right_last = {"easy": 31, "medium": 35, "hard": 35}, {"easy": 31, "medium": 35, "hard": 38}
+    right_mean = {"easy": 31, "medium": 36, "hard": 39}
+    sets = []
+    for difficulty, total in (("easy", 31), ("medium", 39), ("hard", 61)):
+        for index in range(total):
+            solved = index < right_mean[difficulty]
+            good = 0 if index < right_first[difficulty] else 1
+            finds = index < right_last[difficulty]
+            scores = {True: (0.9, 0.6 if finds else 0.4), False: (0.1, 0.5)}
+            candidates = tuple(Candidate(i, solved and i == good, scores[i == good]) for i in (0, 1))
+            sets.append(CandidateSet(f"{difficulty}-{index}", difficulty, candidates))
+    return sets
+
+
+def test_the_published_counts_come_out() -> None:
+    found = evaluate(published_sets())
+    assert [found.solved(name).num_solved for name in ("first", "orm", "prm_mean")] == [101.0, 104.0, 106.0]
+    assert found.tests["first"].p_value == 0.0625  # five won, none lost
+    assert (found.tests["orm"].wins, found.tests["orm"].p_value) == (2, 0.5)
+    by_n = {row.num_candidates: row.num_solved for row in found.sweep if row.method == "prm_mean" and row.difficulty == OVERALL}
+    assert by_n == {1: 53.0, 2: 106.0}
+    assert len({row.key for row in found.all_rows}) == len(found.all_rows)
