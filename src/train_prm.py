@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig, TrainingData, build_training_data, train
+from dreamprm_code.bilevel import TrainConfig, build_training_data, train
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -25,7 +25,7 @@ from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.prm.model import LoraSettings
 from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
 from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
-from dreamprm_code.records import Solution, StepLabel
+from dreamprm_code.records import Problem, Solution, StepLabel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -62,31 +62,18 @@ class Config(TrainConfig):
     train_outcomes: bool = option(False, help="the outer level also reads the training programs' own outcomes")
 
 
-def read_data(config: Config, prm: PRM) -> TrainingData:
-    """The rows of the run's files as trees; each problem on its side of the windows."""
+def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
+    """Problems of both sides, step labels and meta programs; each row on its side of the windows."""
     split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
-    train_problems, meta_problems = split.require("train"), split.require("meta")
-    sides = {"train": {p.question_id for p in train_problems}, "meta": {p.question_id for p in meta_problems}}
+    sides = {side: split.require(side) for side in ("train", "meta")}
     labels_path, meta_path = config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"
     labels, solutions = read_rows(labels_path, StepLabel), read_rows(meta_path, Solution)
     for path, rows, side in ((labels_path, labels, "train"), (meta_path, solutions, "meta")):
         if not rows:
             raise UserError(f"{path}: holds no row; run the stage before this one")
-        if outside := sorted({row.question_id for row in rows} - sides[side]):
+        if outside := sorted({row.question_id for row in rows} - {problem.question_id for problem in sides[side]}):
             raise UserError(f"{path}: problem {outside[0]} is not in the {side} window ({len(outside)} such problems)")
-    return build_training_data(
-        [*train_problems, *meta_problems],
-        labels,
-        solutions,
-        prm.encoder,
-        train_outcomes=config.train_outcomes,
-        validation_share=config.validation_share,
-        max_steps=config.max_steps,
-        granularity=config.granularity,
-        programs_per_tree=config.programs_per_tree,
-        max_tree_tokens=config.max_tree_tokens,
-        seed=config.seed,
-    )
+    return [*sides["train"], *sides["meta"]], labels, solutions
 
 
 def identity_of(config: Config) -> dict[str, object]:
@@ -102,6 +89,7 @@ def main(config: Config) -> None:
     labels_path = out_dir / "corrected_labels.jsonl"
     identity = identity_of(config)
     check_resume(labels_path, {**config.identity(), **identity})
+    problems, labels, solutions = read_inputs(config)
     device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
     prm = PRM.create(
         config.backbone,
@@ -116,7 +104,19 @@ def main(config: Config) -> None:
     )
     if config.gradient_checkpointing:
         prm.model.enable_gradient_checkpointing()
-    data = read_data(config, prm)
+    data = build_training_data(
+        problems,
+        labels,
+        solutions,
+        prm.encoder,
+        train_outcomes=config.train_outcomes,
+        validation_share=config.validation_share,
+        max_steps=config.max_steps,
+        granularity=config.granularity,
+        programs_per_tree=config.programs_per_tree,
+        max_tree_tokens=config.max_tree_tokens,
+        seed=config.seed,
+    )
     result = train(config, data, out_dir, prm.model, identity)
     if not result.is_first_process:
         return

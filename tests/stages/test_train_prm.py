@@ -1,0 +1,192 @@
+"""The training stage on files: what it writes, that it resumes, and one clear error for each kind of bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+import train_prm
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.manifest import read_manifest
+from dreamprm_code.prm import PRM
+from dreamprm_code.prm.backbone import SHAPES
+from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel, Verdict
+
+PROGRAM = "def main():\n    print(add(1, {n}))\n\n\ndef add(a, b):\n    return a + b\n\n\ndef last(a):\n    return {n}\n"
+
+
+def problem(question_id: str, date: str) -> Problem:
+    text = {"question_title": "Sum", "question_content": f"Print {question_id}.", "platform": "atcoder", "contest_id": "a"}
+    tests = {"public_test_cases": "[]", "private_test_cases": "[]", "metadata": "{}", "starter_code": ""}
+    return Problem(question_id=question_id, contest_date=date, difficulty="easy", **text, **tests)
+
+
+def solution(question_id: str, index: int, passed: bool | None) -> Solution:
+    verdict = {True: Verdict.PASSED, False: Verdict.WRONG_ANSWER, None: Verdict.HARNESS_ERROR}[passed]
+    code = PROGRAM.format(n=index)
+    common = {"output": code, "code": code, "finish_reason": "stop", "passed": passed, "verdict": verdict}
+    return Solution(question_id=question_id, solution_idx=index, **common)
+
+
+def labels(question_id: str, index: int) -> list[StepLabel]:
+    from dreamprm_code.steps import split_program
+
+    steps = split_program(PROGRAM.format(n=index)).steps
+    rows = []
+    for step_idx, step in enumerate(steps):
+        last = step_idx == len(steps) - 1
+        rows.append(
+            StepLabel(
+                question_id=question_id,
+                solution_idx=index,
+                step_idx=step_idx,
+                num_steps=len(steps),
+                name=step.name,
+                prefix=step.prefix,
+                num_rollouts=1 if last else 4,
+                num_correct=index % 2 if last else (index + step_idx) % 5,
+            )
+        )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory) -> Path:
+    """A folder with a tiny config and a byte-level tokenizer; its weights are random."""
+    folder = tmp_path_factory.mktemp("backbone")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<step>"]})
+    (folder / "config.json").write_text(json.dumps(SHAPES["tiny"]))
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, backbone) -> train_prm.Config:
+    """Four training problems of one program, three meta problems of two; two steps of warm-up, three of the bi-level stage."""
+    train_ids, meta_ids = [f"t{i}" for i in range(4)], [f"m{i}" for i in range(3)]
+    rows = [problem(name, "2024-01-05") for name in train_ids] + [problem(name, "2024-06-05") for name in meta_ids]
+    write_rows(tmp_path / "problems.jsonl", rows)
+    data_dir = tmp_path / "run"
+    write_rows(data_dir / "step_labels.jsonl", [row for i, name in enumerate(train_ids) for row in labels(name, i)])
+    write_rows(data_dir / "meta_solutions.jsonl", [solution(name, i, i == 0) for name in meta_ids for i in range(2)])
+    return train_prm.Config(
+        data_dir=data_dir,
+        problems=str(tmp_path / "problems.jsonl"),
+        windows={"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"]},
+        backbone=f"random:{backbone}",
+        dtype="float32",
+        device="cpu",
+        warmup_steps=2,
+        bilevel_steps=3,
+        window_programs=2,
+        meta_programs=2,
+        eval_every=1,
+        checkpoint_every=1,
+        progress=False,
+        tensorboard=False,
+    )
+
+
+def test_writes_checkpoint_labels_log_and_manifest(config, capsys):
+    train_prm.main(config)
+    assert "8 step labels, 4 meta programs; 5 steps" in capsys.readouterr().out
+    rows = read_rows(config.data_dir / "corrected_labels.jsonl", CorrectedLabel)
+    assert [row.key for row in rows] == [(f"t{i}", i, k) for i in range(4) for k in range(2)]  # never the last step
+    assert [row.mc_value for row in rows] == [((i + k) % 5) / 4 for i in range(4) for k in range(2)]
+    assert any(row.corrected_value != row.mc_value for row in rows) and all(row.weight == 1.0 for row in rows)
+    counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
+    assert counts["inner_rows"] == 8 and counts["validation_programs"] == 2 and 1 <= counts["best_step"] <= 5
+    prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
+    known = {row.question_id: row for row in read_rows(config.problems, Problem)}
+    (scores,) = prm.score(known["m0"], [PROGRAM.format(n=1)])
+    assert len(scores) == 3 and all(0.0 < score < 1.0 for score in scores)
+
+
+def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(config):
+    train_prm.main(config)
+    labels_file = config.data_dir / "corrected_labels.jsonl"
+    before, weights = labels_file.read_bytes(), (config.data_dir / "prm" / "head.safetensors").read_bytes()
+    train_prm.main(config)
+    assert labels_file.read_bytes() == before
+    assert (config.data_dir / "prm" / "head.safetensors").read_bytes() == weights
+    with pytest.raises(UserError, match="lora_rank: 8 there, 4 now"):
+        train_prm.main(dataclasses.replace(config, lora_rank=4))
+    assert labels_file.read_bytes() == before
+
+
+def test_upper_none_and_another_output_folder(config, tmp_path):
+    train_prm.main(dataclasses.replace(config, upper="none", out_dir=tmp_path / "uncorrected"))
+    rows = read_rows(tmp_path / "uncorrected" / "corrected_labels.jsonl", CorrectedLabel)
+    assert all(row.corrected_value == row.mc_value for row in rows)
+    assert not (config.data_dir / "prm").exists()
+
+
+def test_programs_that_cannot_be_used_are_counted(config):
+    meta = [solution(f"m{i}", k, k == 0) for i in range(3) for k in range(2)]
+    empty = solution("m0", 3, False).model_copy(update={"code": "", "output": "no code"})
+    write_rows(config.data_dir / "meta_solutions.jsonl", [*meta, solution("m0", 2, None), empty])
+    path = config.data_dir / "step_labels.jsonl"
+    kept = [row for row in read_rows(path, StepLabel) if row.key not in {("t0", 0, 0), ("t1", 1, 2), ("t1", 1, 0)}]
+    write_rows(path, kept)  # t0 lacks a middle step, which splitting finds again; t1 lacks its last step: its text is unknown
+    train_prm.main(config)
+    counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
+    assert counts["meta_programs_not_graded"] == 1 and counts["meta_programs_without_code"] == 1
+    assert counts["train_programs_incomplete"] == 1 and counts["inner_rows"] == 5
+
+
+def broken_row(config):
+    with (config.data_dir / "step_labels.jsonl").open("a") as stream:
+        stream.write('{"question_id": "t9"}\n')
+
+
+def no_labels(config):
+    (config.data_dir / "step_labels.jsonl").write_text("")
+
+
+def foreign_meta(config):
+    write_rows(config.data_dir / "meta_solutions.jsonl", [solution("t0", 0, True)])
+
+
+def only_last_steps(config):
+    path = config.data_dir / "step_labels.jsonl"
+    last = [row.model_copy(update={"step_idx": 0, "num_steps": 1}) for row in read_rows(path, StepLabel) if row.is_last]
+    write_rows(path, last)
+
+
+def nothing_graded(config):
+    write_rows(config.data_dir / "meta_solutions.jsonl", [solution(f"m{i}", 0, None) for i in range(3)])
+
+
+@pytest.mark.parametrize(
+    ("damage", "changes", "message"),
+    [
+        (broken_row, {}, r"step_labels\.jsonl:13: not a StepLabel row: .*'solution_idx' is missing"),
+        (no_labels, {}, "holds no row"),
+        (foreign_meta, {}, "problem t0 is not in the meta window"),
+        (only_last_steps, {}, "no training program has a step before its last"),
+        (nothing_graded, {}, "needs two meta problems with graded programs, found 0"),
+        (nothing_graded, {"validation_share": 0.0}, "no graded meta program is left"),
+        (None, {"windows": {"train": ["2024-01-01", "2024-07-01"], "meta": ["2024-05-01", None]}}, "overlap"),
+        (None, {"windows": {"train": ["2020-01-01", "2020-02-01"], "meta": ["2024-05-01", None]}}, "train"),
+        (None, {"backbone": "no/such-model"}, "no/such-model"),
+        (None, {"lr": -1.0}, "'lr' is -1.0"),
+        (None, {"max_length": 40}, "no training program"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_nothing_is_written(config, damage, changes, message):
+    if damage is not None:
+        damage(config)
+    with pytest.raises(UserError, match=message):
+        train_prm.main(dataclasses.replace(config, **changes))
+    written = {path.name for path in config.data_dir.iterdir()}
+    assert written == {"step_labels.jsonl", "meta_solutions.jsonl"}
