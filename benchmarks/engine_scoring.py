@@ -8,7 +8,7 @@ import torch
 from engine_costs import Measured, matmul_rate, measure, sequence_flops, tree_flops
 from engine_workload import ProblemTokens, load
 
-from dreamprm_code.prm.model import PRMModel, build_model
+from dreamprm_code.prm.model import PRMModel, build_model, cast_lora
 from dreamprm_code.prm.trees import build_tree, collate, group_sequences
 
 
@@ -72,6 +72,7 @@ def main(args: argparse.Namespace) -> None:
     dtype = getattr(torch, args.dtype)
     problems = load(args)
     model = build_model(f"random:{args.shape}", dtype=dtype, seed=args.seed).to(device).eval()
+    cast_lora(model, dtype)
     torch.nn.init.normal_(model.head.weight, std=0.05)
     sequences = [sequence for problem in problems for sequence in problem.sequences]
     groups = [

@@ -4,11 +4,11 @@ Node j sees node i if and only if ``i <= j < end[i]`` (see :mod:`dreamprm_code.p
 sliding window W, ``depth[j] - depth[i] < W``: distances are distances in the sequence, not in memory. Three ways to
 compute it:
 
-* ``segments`` (default off CUDA): the forest is cut into runs of neighbouring nodes; each run attends to the path above it
+* ``segments`` (default on CPUs): the forest is cut into runs of neighbouring nodes; each run attends to the path above it
   and to itself. No mask is larger than one run times the keys it needs, so memory grows with the tokens and not
   with their square, and almost no masked entry is computed.
-* ``math``: the same segments with plain matrix products in place of the fused kernel, which has no forward-mode derivative. For
-  ``torch.func.jvp`` and ``torch.autograd.forward_ad``.
+* ``math``: the same segments with plain matrix products in place of the fused kernel, which has no forward-mode derivative:
+  for ``torch.func.jvp`` and ``torch.autograd.forward_ad``. Also the default for bfloat16 on CPUs, where it is faster.
 * ``flex`` (default on CUDA): FlexAttention; which of its blocks are empty, full or partial follows from the intervals.
 
 ``dense`` (one mask of T x T) is the reference of the tests.
@@ -194,8 +194,6 @@ class Layout:
 
 def layout_of(batch: TreeBatch, implementation: str, smallest_window: int | None = None) -> Layout:
     """The batch's layout for an implementation, made once. ``smallest_window`` is that of the backbone's layers."""
-    if implementation == "auto":
-        implementation = "flex" if batch.token_ids_T.is_cuda else "segments"
     key = (implementation, smallest_window)
     if key not in batch.cache:
         with temporarily_clear_interpreter_stack():

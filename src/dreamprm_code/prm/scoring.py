@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
-from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model
+from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
 from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
 from dreamprm_code.records import Problem
 
@@ -39,10 +39,11 @@ def best_device() -> torch.device:
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively (CUDA from compute capability 8.0, CPUs with AMX), else float32."""
+    """bfloat16 where the device multiplies it natively (CUDA from 8.0, CPUs with AVX-512 BF16 or AMX), else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
-    return torch.bfloat16 if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32
+    multiplies_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if device.type == "cpu" and multiplies_bfloat16 else torch.float32
 
 
 class PRM:
@@ -99,12 +100,14 @@ class PRM:
         lora_alpha: float | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        trainable: bool = False,
     ) -> PRM:
         """Load our checkpoint folder, an exported folder, or the released ``reward_model_step_N.pt``.
 
         ``base_model`` overrides where our folder's backbone is, and names the released checkpoint's
         (``Qwen/Qwen2.5-Coder-3B`` by default); ``lora_alpha`` is for the released checkpoint alone, which does not hold it
-        (default: the published 16). Device and dtype default to the best at hand.
+        (default: the published 16). Device and dtype default to the best at hand. LoRA takes the dtype too, unless the
+        model is to be trained on (``trainable``): then it stays in float32.
 
         Raises:
             UserError: no such checkpoint, a wrong base model, missing or surplus weights, a file that holds code.
@@ -112,7 +115,11 @@ class PRM:
         from dreamprm_code.prm.checkpoint import load
 
         device = torch.device(device) if device is not None else best_device()
-        return load(path, base_model, gguf_file, lora_alpha, device, dtype or best_dtype(device))
+        dtype = dtype or best_dtype(device)
+        prm = load(path, base_model, gguf_file, lora_alpha, device, dtype)
+        if not trainable:
+            cast_lora(prm.model, dtype)
+        return prm
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write a checkpoint folder that describes itself (see :mod:`dreamprm_code.prm.checkpoint`)."""
