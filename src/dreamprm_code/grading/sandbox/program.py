@@ -31,7 +31,7 @@ PRELUDE_MODULES = (
 )  # fmt: skip
 """LeetCode offers their names without import, LiveCodeBench's grader in this order (later names win)."""
 
-_PRELUDE_AS_MODULES = PRELUDE_MODULES[:16]
+PRELUDE_AS_MODULES = PRELUDE_MODULES[:16]
 FUNCTIONAL_RECURSION_LIMIT = 50_000
 
 NOT_COMPILED = 97
@@ -49,7 +49,7 @@ def names_with_prelude() -> dict[str, Any]:
     names: dict[str, Any] = {}
     for module in PRELUDE_MODULES:
         exec(f"from {module} import *", names)
-    for module in _PRELUDE_AS_MODULES:
+    for module in PRELUDE_AS_MODULES:
         exec(f"import {module}", names)
     del names["__builtins__"]
     return vars(builtins) | names

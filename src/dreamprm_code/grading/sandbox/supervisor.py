@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import official, wire
 from . import syscalls as sc
-from . import wire
 from . import zygote as zy
-from .compare import Tolerance, compare_data, compare_output, lines_of, read_json, shorten
+from .compare import Tolerance, compare_data, compare_output, compare_output_officially, lines_of, read_json, shorten
 from .isolation import Limits, Sandbox, enter_folder_level, enter_namespaces, make_folder
 from .program import NOT_COMPILED
 from .seccomp import build_filter
@@ -96,8 +96,9 @@ def start_zygotes(settings: Settings) -> tuple[Zygotes, dict[str, str]]:
     refused: dict[str, str] = {}
     for level in settings.levels:
         folder = "/sandbox" if level == "namespaces" else tempfile.mkdtemp(prefix="grading-")
-        numpy = _fork_zygote(level, folder, settings, ("numpy", "numpy.random"))
-        plain = _fork_zygote(level, folder, settings)
+        extra = official.EXTRA_IMPORTS if settings.official else ()
+        numpy = _fork_zygote(level, folder, settings, (*extra, "numpy", "numpy.random"))
+        plain = _fork_zygote(level, folder, settings, extra)
         try:
             _wake(plain)
         except HarnessFailure as error:
@@ -401,7 +402,7 @@ class Supervisor:
                 poller.register(self.grader.fileno(), 0)
                 if feeder.unfinished:
                     poller.register(pipes.input_write, select.POLLOUT)
-                reader = ResultReader(results, self.limits.output)
+                reader = ResultReader(results, max(self.limits.output, 4 * sum(map(len, tests.outputs))))
                 deadline = time.monotonic() + self.limits.wall * max(1, test["num_tests"]) + _GRACE_S
                 answer: dict[str, Any] | None = None
                 while answer is None:
@@ -465,9 +466,14 @@ class Supervisor:
             return TestOutcome("wrong_answer", str(value), cpu)
         if status != b"+":
             return TestOutcome("runtime_error", "the program wrote into the channel of its results")
-        expected = tests.expected_value(index)
+        expected = tests.expected_lines(index) if tests.func_name is None else tests.expected_value(index)
         try:
-            equal = compare_data(value, expected, tests.tolerance)
+            if not self.settings.official:
+                equal = compare_data(value, expected, tests.tolerance)
+            elif tests.func_name is None:
+                equal = isinstance(value, str) and compare_output_officially(value, expected)
+            else:
+                equal = bool(official.decode(value) == expected)
         except RecursionError:
             equal = False
         if equal:
