@@ -11,7 +11,7 @@ import ast
 import asyncio
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -39,6 +39,8 @@ from dreamprm_code.records import Problem, Record, Rollout, Solution
 from dreamprm_code.steps import extract_code
 
 SAVE_EVERY_S = 2.0
+GRADES_KEPT = 4096
+"""Verdicts held for programs that come again; duplicates come soon, since requests of one problem are adjacent."""
 
 
 class FailedRequest(Record):
@@ -95,7 +97,7 @@ class SampledFile:
         }
         check_resume(path, self._manifest["identity"])
         self._failures_path = path.with_name(path.name + ".failures.jsonl")
-        self.grades: dict[tuple[str, bytes], asyncio.Future[GradeResult]] = {}
+        self.grades: OrderedDict[tuple[str, bytes], asyncio.Future[GradeResult]] = OrderedDict()
         with ExitStack() as stack:
             self.rows = stack.enter_context(RowAppender(path, record, self._count))
             self.counts["rows_before"] = len(self.rows.keys)
@@ -195,9 +197,12 @@ class Sampler:
         grades = self.file.grades
         if identity in grades:
             self.file.counts["graded_once_as_duplicate"] += 1
+            grades.move_to_end(identity)
         else:
             future = self.grader.submit(GradeRequest(key=identity, problem=problem, code=code))
             grades[identity] = asyncio.ensure_future(asyncio.wrap_future(future))
+            if len(grades) > GRADES_KEPT:
+                grades.popitem(last=False)
         grade = await asyncio.shield(grades[identity])
         if grade.passed is None:
             grades.pop(identity, None)  # the grader's failure is no verdict about the next equal program

@@ -76,6 +76,11 @@ class _Server:
             self.in_flight -= 1
 
 
+def without_keys(text: str) -> str:
+    """A server's message without anything that looks like a key."""
+    return _SECRET.sub("***", text)
+
+
 def api_key(settings: PolicySettings) -> str:
     """The key from the environment. Servers of one's own need none.
 
@@ -196,7 +201,7 @@ class OpenAIPolicy:
 
     def _refused(self, server: _Server, error: openai.APIStatusError, num_answers: int) -> None:
         """Turn an error status into a retry or into the end of the run."""
-        status, message = error.status_code, _SECRET.sub("***", str(error.message))[:300]
+        status, message = error.status_code, without_keys(str(error.message))[:300]
         if status == 429 and "insufficient_quota" in message:
             raise PolicyError(f"{server.url}: {message}") from None
         if status == 429:
