@@ -1,0 +1,132 @@
+"""A small run to evaluate: problems, candidates, labels, a log and a tiny PRM with random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from dreamprm_code.jsonl import write_rows
+from dreamprm_code.prm import PRM
+from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel, Verdict
+from dreamprm_code.steps import split_program
+
+GOOD = """def main():
+    \"\"\"Read a number and print it plus one.\"\"\"
+    print(add_one(int(input())))
+
+
+def add_one(number):
+    \"\"\"The next number.\"\"\"
+    return number + 1
+
+
+main()
+"""
+BAD = GOOD.replace("number + 1", "number + 2")
+HALF = GOOD.replace("number + 1", "number + (1 if number < 3 else 2)")  # passes the public test, fails the private one
+ATTACK = "</script><script>document.title='hacked'</script><img src=x onerror=\"document.title='hacked'\">{{ 7 * 7 }}"
+WINDOWS = {"train": ["2024-01-01", "2024-05-01"], "test": ["2024-08-01", None]}
+
+
+def make_problem(index: int, date: str, difficulty: str) -> Problem:
+    tests = json.dumps([{"input": "1", "output": "2", "testtype": "stdin"}])
+    return Problem(
+        question_id=f"p{index}",
+        question_title=f"Problem {index} {ATTACK if index == 1 else ''}".strip(),
+        question_content=f"Print n + 1. {ATTACK}",
+        platform="demo",
+        contest_id="c",
+        contest_date=date,
+        starter_code="",
+        difficulty=difficulty,
+        public_test_cases=tests,
+        private_test_cases=json.dumps([{"input": "5", "output": "6", "testtype": "stdin"}]),
+        metadata="{}",
+    )
+
+
+def make_solution(question_id: str, index: int, code: str, passed: bool | None, **fields) -> Solution:
+    verdict = Verdict.HARNESS_ERROR if passed is None else Verdict.PASSED if passed else Verdict.WRONG_ANSWER
+    return Solution(
+        question_id=question_id,
+        solution_idx=index,
+        output=code,
+        code=code,
+        finish_reason="stop",
+        passed=passed,
+        verdict=verdict,
+        **fields,
+    )
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """One token per byte."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.add_special_tokens(["<|endoftext|>", "<|im_end|>", "<|quad_end|>"])
+    return PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<|endoftext|>", eos_token="<|im_end|>")
+
+
+def make_prm() -> PRM:
+    prm = PRM.create("random:tiny", tokenizer=make_tokenizer(), max_length=2000)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        prm.model.head.weight.copy_(torch.randn(prm.model.head.weight.shape, generator=generator) * 0.3)
+    return prm
+
+
+def make_run(folder: Path, num_test: int = 4) -> Path:
+    """Write all input files of evaluate_prm and its configuration; returns the configuration's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = [make_problem(index, "2024-09-01", ("easy", "hard")[index % 2]) for index in range(num_test)]
+    train = make_problem(100, "2024-02-01", "easy")
+    write_rows(folder / "problems.jsonl", [*problems, train])
+    candidates = []
+    for problem in problems:
+        candidates += [
+            make_solution(problem.question_id, 0, BAD, False, failed_test=0),
+            make_solution(problem.question_id, 1, GOOD + f"# {ATTACK}\n", True),
+            make_solution(problem.question_id, 2, HALF + "# \ud7ff é\n", False, failed_test=1),
+            make_solution(problem.question_id, 3, "", False),
+        ]
+    write_rows(folder / "test_solutions.jsonl", candidates)
+    write_rows(folder / "cof_solutions.jsonl", [make_solution(train.question_id, 0, GOOD, True)])
+    steps = split_program(GOOD).steps
+    labels = [
+        StepLabel(
+            question_id=train.question_id,
+            solution_idx=0,
+            step_idx=index,
+            num_steps=len(steps),
+            name=step.name,
+            prefix=step.prefix,
+            num_rollouts=1 if index == len(steps) - 1 else 4,
+            num_correct=1 if index == len(steps) - 1 else 3,
+        )
+        for index, step in enumerate(steps)
+    ]
+    write_rows(folder / "step_labels.jsonl", labels)
+    corrected = CorrectedLabel(
+        question_id=train.question_id, solution_idx=0, step_idx=0, mc_value=0.75, corrected_value=0.875, weight=1.0
+    )
+    write_rows(folder / "corrected_labels.jsonl", [corrected])
+    log = [
+        {"phase": "warm-up", "step": 1, "loss": 0.7},
+        {"phase": "bi-level", "step": 2, "loss": 0.6, "meta_loss": 0.65, "mean_movement": 0.01},
+        {"phase": "validation", "step": 2, "loss": 0.68},
+    ]
+    (folder / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+    make_prm().save_pretrained(folder / "prm")
+    config = folder / "config.yaml"
+    settings = {
+        "shared": {"data_dir": str(folder), "problems": str(folder / "problems.jsonl"), "windows": WINDOWS, "seed": 1},
+        "evaluate_prm": {"device": "cpu", "grade_workers": 1},
+    }
+    config.write_text(json.dumps(settings))
+    return config

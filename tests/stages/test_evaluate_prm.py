@@ -1,0 +1,178 @@
+"""The evaluation stage from a checkpoint folder to its report: complete, resumable, and safe to open."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from evaluation_samples import ATTACK, make_run
+
+import evaluate_prm
+from dreamprm_code.config import parse_config
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.problems import write_livecodebench_results
+from dreamprm_code.records import Problem, Selection, Solution, SolutionScores, TableRow
+from dreamprm_code.report.explorer import unpack
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+
+
+def run(config: Path, *flags: str) -> None:
+    """The stage in this process: loading it anew takes longer than its work."""
+    evaluate_prm.main(parse_config(evaluate_prm.Config, "evaluate_prm", "", ["--config", str(config), *flags]))
+
+
+def run_process(root: Path, python: str, config: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [python, "src/evaluate_prm.py", "--config", str(config), *flags]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def evaluated(root: Path, python: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run's folder after the stage, and what the stage printed."""
+    folder = tmp_path_factory.mktemp("run")
+    done = run_process(root, python, make_run(folder))
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture
+def copied(evaluated: tuple[Path, str], tmp_path: Path) -> Path:
+    """The evaluated folder, free to be changed; its configuration names the copy."""
+    folder = tmp_path / "run"
+    shutil.copytree(evaluated[0], folder)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace(str(evaluated[0]), str(folder)))
+    return folder
+
+
+def test_every_candidate_is_scored_at_every_step(evaluated: tuple[Path, str]) -> None:
+    rows = read_rows(evaluated[0] / "test_scores.jsonl", SolutionScores)
+    assert len(rows) == 16
+    assert {row.solution_idx: row.num_steps for row in rows} == {0: 2, 1: 2, 2: 2, 3: 1}
+    assert all(row.step_scores == [0.0] for row in rows if row.solution_idx == 3)  # no program in the answer
+
+
+def test_selections_and_table_agree_with_the_verdicts(evaluated: tuple[Path, str]) -> None:
+    chosen = read_rows(evaluated[0] / "selections.jsonl", Selection)
+    assert {row.method for row in chosen} >= {"first", "orm", "public", "public_prm", "prm_mean", "prm_min", "oracle"}
+    assert all(row.passed is (row.selected_idx == 1) for row in chosen)
+    table = {row.key: row for row in read_rows(evaluated[0] / "table.jsonl", TableRow)}
+    assert table["oracle", 4, "overall"].num_solved == 4
+    assert table["first", 4, "overall"].num_solved == 0
+    assert table["random", 4, "overall"].num_solved == 1.0  # one of four passes on each of four problems
+    assert table["public", 4, "overall"].num_solved == 2.0  # candidates 1 and 2 pass the public test
+    assert table["prm_mean", 1, "overall"].num_solved == 1.0
+
+
+def test_the_printed_table_and_the_files_of_the_report(evaluated: tuple[Path, str]) -> None:
+    folder, printed = evaluated
+    assert re.search(r"^\* PRM \(mean\) ", printed, re.MULTILINE)
+    assert "easy (2)  hard (2)  overall (4)" in printed
+    assert "4 answers without a program" in printed
+    names = {path.name for path in (folder / "report").iterdir()}
+    images = {"n_sweep.png", "labels.png", "calibration.png", "training.png"}
+    assert names == {"table.md", "table.json", "table.tex", "report.html", *images}
+    assert all((folder / "report" / name).read_bytes().startswith(b"\x89PNG") for name in images)
+    lines = json.loads((folder / "report" / "table.json").read_text())[0]["lines"]
+    assert next(line for line in lines if line["method"] == "random (expected)")["paired_test"]["test"] == "sign_flip"
+
+
+def test_the_page_asks_for_nothing_and_holds_no_untrusted_markup(evaluated: tuple[Path, str]) -> None:
+    page = (evaluated[0] / "report" / "report.html").read_text()
+    assert len(page) < 5_000_000
+    assert ATTACK not in page
+    assert "document.title='hacked'" not in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page.replace("http://www.w3.org", ""))
+    data = unpack(re.search(r'id="data">([^<]+)<', page)[1])
+    train = next(problem for problem in data["problems"] if problem["split"] == "train")
+    assert train["programs"][0]["steps"][0] | {"code": ""} == {
+        "name": "main", "code": "", "mc": [3, 4], "mc_value": 0.75, "corrected": 0.875, "weight": 1.0,
+    }  # fmt: skip
+
+
+def test_a_second_run_scores_nothing_and_changes_no_row(copied: Path) -> None:
+    before = {name: (copied / name).read_bytes() for name in ("test_scores.jsonl", "selections.jsonl", "table.jsonl")}
+    rows = read_rows(copied / "test_scores.jsonl", SolutionScores)
+    write_rows(copied / "test_scores.jsonl", rows[:7])
+    with (copied / "test_scores.jsonl").open("ab") as stream:
+        stream.write(b'{"question_id": "p3", "solu')  # a kill in the middle of a row
+    run(copied / "config.yaml")
+    assert sorted((copied / "test_scores.jsonl").read_bytes().splitlines()) == sorted(before["test_scores.jsonl"].splitlines())
+    for name in ("selections.jsonl", "table.jsonl"):
+        assert (copied / name).read_bytes() == before[name]
+
+
+def test_a_livecodebench_results_file_gives_the_same_selections(copied: Path) -> None:
+    problems = read_rows(copied / "problems.jsonl", Problem)
+    solutions = read_rows(copied / "test_solutions.jsonl", Solution)
+    write_livecodebench_results(copied / "model_eval_all.json", problems, solutions)
+    flags = ("--solutions", str(copied / "model_eval_all.json"), "--out-dir", str(copied / "other"))
+    run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"))
+    assert (copied / "other" / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
+
+
+def fails(copied: Path, *flags: str) -> str:
+    """The message of a run that must fail without touching the scores."""
+    before = (copied / "test_scores.jsonl").read_bytes()
+    with pytest.raises(UserError) as caught:
+        run(copied / "config.yaml", *flags)
+    assert (copied / "test_scores.jsonl").read_bytes() == before
+    return str(caught.value)
+
+
+def test_a_mistake_is_one_line_and_exit_status_2(copied: Path, root: Path, python: str) -> None:
+    done = run_process(root, python, copied / "config.yaml", "--checkpoint", "nowhere")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "evaluate_prm: error: nowhere: no such checkpoint; run train_prm.py first or name one with --checkpoint"
+    ]
+
+
+def test_scores_of_other_candidates_are_not_mixed_in(copied: Path) -> None:
+    solutions = read_rows(copied / "test_solutions.jsonl", Solution)
+    write_rows(copied / "test_solutions.jsonl", solutions[:-1])
+    assert "test_scores.jsonl was made with other settings (solutions" in fails(copied)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--solutions", "nowhere.jsonl"), "nowhere.jsonl: cannot be read"),
+        (("--windows", "{test: ['2030-01-01', null]}"), "no problem has a contest date in the window 'test'"),
+    ],
+)
+def test_mistakes_are_named(copied: Path, flags: tuple[str, ...], message: str) -> None:
+    assert message in fails(copied, *flags)
+
+
+def test_candidates_without_verdicts_are_refused(copied: Path) -> None:
+    solutions = read_rows(copied / "test_solutions.jsonl", Solution)
+    write_rows(copied / "bare.jsonl", [row.model_copy(update={"passed": None, "verdict": None}) for row in solutions])
+    assert "grade them with src/grade.py first" in fails(copied, "--solutions", str(copied / "bare.jsonl"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.parametrize("view", ["", "#view?split=train", "#view?split=test&problem=p1&program=1&outcome=all"])
+def test_chromium_opens_the_page_without_console_errors_and_runs_no_foreign_script(
+    evaluated: tuple[Path, str], tmp_path: Path, view: str
+) -> None:
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
+    address = f"file://{evaluated[0] / 'report' / 'report.html'}{view}"
+    command = [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path}", "--virtual-time-budget=5000", "--dump-dom", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert 'data-ready="true"' in done.stdout
+    assert "<title>DreamPRM-Code" in done.stdout  # the attack would have changed it
+    assert "onerror=&quot;" not in done.stdout.split('id="data"')[0].split("<article")[0]
+    if "train" in view:
+        assert "Monte-Carlo 0.75 (3 of 4), corrected 0.88" in done.stdout
+    if "p1" in view:
+        assert "&lt;/script&gt;&lt;script&gt;document.title" in done.stdout
+        assert re.search(r'aria-pressed="true"[^>]*><span>program 1, ', done.stdout)
