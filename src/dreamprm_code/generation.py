@@ -95,7 +95,8 @@ class SampledFile:
             "identity": {**settings.sampling_identity(), **identity},
             "inputs": list(inputs),
         }
-        check_resume(path, self._manifest["identity"])
+        if path.exists() and path.stat().st_size:
+            check_resume(path, self._manifest["identity"])
         self._failures_path = path.with_name(path.name + ".failures.jsonl")
         self.grades: OrderedDict[tuple[str, bytes], asyncio.Future[GradeResult]] = OrderedDict()
         with ExitStack() as stack:

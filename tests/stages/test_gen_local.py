@@ -1,0 +1,68 @@
+"""A stage with a local model, killed in the middle and run again, writes the same bytes as one that was never killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory) -> Path:
+    """A tiny model with random weights and one token per byte: it babbles, which is all that is needed here."""
+    folder = tmp_path_factory.mktemp("model")
+    vocabulary = {letter: number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokens = Tokenizer(models.BPE(vocabulary | {"<end>": 256}, []))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokens.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<end>").save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = Qwen2Config(vocab_size=257, num_hidden_layers=2, max_position_embeddings=8192, eos_token_id=256, **sizes)
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def problem_row(number: int) -> dict:
+    texts = dict.fromkeys(("question_title", "question_content", "platform", "contest_id", "starter_code", "difficulty"), "x")
+    tests = json.dumps([{"input": "1", "output": "2", "testtype": "stdin"}])
+    more = {"public_test_cases": tests, "private_test_cases": "[]", "metadata": "{}", "contest_date": "2024-03-01"}
+    return {"question_id": f"p{number:02}", **texts, **more}
+
+
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(root, python, tmp_path, model_folder):
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text("".join(json.dumps(problem_row(number)) + "\n" for number in range(8)))
+
+    def start(data_dir: Path) -> subprocess.Popen:
+        command = [python, str(root / "src/gen_sol.py"), "--split", "test", "--policy", f"local:{model_folder}"]
+        command += ["--problems", str(problems), "--windows", '{"test": ["2024-01-01", null]}', "--data-dir", str(data_dir)]
+        command += ["--num-solutions", "3", "--max-tokens", "60", "--batch-size", "4", "--temperature", "1.0"]
+        return subprocess.Popen([*command, "--dtype", "float32"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    whole, killed = (tmp_path / name / "test_solutions.jsonl" for name in ("whole", "killed"))
+    first, other = start(killed.parent), start(whole.parent)
+    deadline = time.monotonic() + 200
+    while first.poll() is None and time.monotonic() < deadline:
+        if killed.exists() and killed.read_bytes().count(b"\n") >= 5:
+            os.kill(first.pid, signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    first.wait()
+    with killed.open("ab") as stream:
+        stream.write(b'{"question_id": "p0')  # as if the kill had hit in the middle of a write
+    assert start(killed.parent).wait() == 0 and other.wait() == 0
+
+    def rows(path: Path) -> list[dict]:
+        measured = ("cpu_seconds",)
+        return [{k: v for k, v in json.loads(line).items() if k not in measured} for line in path.read_bytes().splitlines()]
+
+    assert len(rows(whole)) == 24 and rows(killed) == rows(whole)

@@ -1,0 +1,212 @@
+"""Stages 1 to 3 on small problems, with recorded answers and real grading."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import gen_cof
+import gen_cof_label
+import gen_sol
+from dreamprm_code.config import ConfigError
+from dreamprm_code.errors import UserError
+from dreamprm_code.generation import FailedRequest
+from dreamprm_code.jsonl import read_rows
+from dreamprm_code.manifest import ManifestError, read_manifest
+from dreamprm_code.records import Rollout, Solution, StepLabel
+
+WINDOWS = {"train": ["2024-01-01", "2024-02-01"], "meta": ["2024-02-01", "2024-03-01"], "test": ["2024-03-01", None]}
+
+GOOD = '''def main():
+    """Read a number and print its double."""
+    n = int(input())
+    print(double(n))
+
+
+def double(n):
+    """Twice the number."""
+    return 2 * n
+
+
+main()'''
+BAD = GOOD.replace("2 * n", "3 * n")
+PREFIX = GOOD[: GOOD.index("\n\n\ndef double")]
+
+
+def problem_row(question_id: str, date: str) -> dict:
+    tests = [{"input": f"{n}\n", "output": f"{2 * n}\n", "testtype": "stdin"} for n in (1, 5)]
+    return {
+        "question_id": question_id,
+        "question_title": "Double",
+        "question_content": "Print twice the number.",
+        "platform": "test",
+        "contest_id": "1",
+        "contest_date": date,
+        "starter_code": "",
+        "difficulty": "easy",
+        "public_test_cases": json.dumps(tests),
+        "private_test_cases": "[]",
+        "metadata": "{}",
+    }
+
+
+def fenced(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path) -> dict:
+    """Settings that all stages share."""
+    dates = {"a": "2024-01-05", "b": "2024-01-06", "m": "2024-02-05", "t": "2024-03-05"}
+    problems = write(tmp_path / "problems.jsonl", [problem_row(name, date) for name, date in dates.items()])
+    return {"data_dir": tmp_path / "run", "problems": str(problems), "windows": WINDOWS, "grade_workers": 1}
+
+
+def recorded(folder: Path, rows: list[dict]) -> str:
+    return f"recorded:{write(folder / 'recorded.jsonl', rows)}"
+
+
+def solutions(*outputs: tuple[str, int, str]) -> list[dict]:
+    return [{"question_id": name, "solution_idx": index, "output": output} for name, index, output in outputs]
+
+
+def test_the_three_stages_end_to_end(run, tmp_path, capsys):
+    cof = recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, "I cannot do this.")))
+    gen_cof.main(gen_cof.Config(policy=cof, **run))
+    rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
+    assert [(row.question_id, row.passed, row.verdict) for row in rows] == [("a", True, "passed"), ("b", False, "no_code")]
+    report = json.loads((run["data_dir"] / "cof_adherence.json").read_text())
+    assert (report["programs"], report["following"], report["reasons"]) == (2, 1, {"no_code": 1})
+    assert report["functions_per_program"] == {"2": 1}
+    assert "1/2 follow Chain-of-Function (easy 1/2)" in capsys.readouterr().out
+
+    rollouts = [
+        {"question_id": "a", "solution_idx": 0, "step_idx": 0, "rollout_idx": index, "output": output}
+        for index, output in enumerate(
+            [fenced(GOOD), fenced(BAD), fenced(GOOD.replace("double", "twice")), fenced(GOOD + "\n")]
+        )
+    ]
+    gen_cof_label.main(gen_cof_label.Config(policy=recorded(tmp_path, rollouts), num_rollouts=4, **run))
+    found = read_rows(run["data_dir"] / "rollouts.jsonl", Rollout)
+    assert [(row.keeps_prefix, row.passed) for row in found] == [(True, True), (True, False), (False, True), (True, True)]
+    first, last = read_rows(run["data_dir"] / "step_labels.jsonl", StepLabel)
+    assert (first.prefix, first.num_correct, first.num_rollouts) == (PREFIX, 2, 3)
+    assert (last.prefix, last.num_correct, last.num_rollouts) == (GOOD, 1, 1)
+    assert "1 programs without code" in capsys.readouterr().out
+    counts = read_manifest(run["data_dir"] / "rollouts.jsonl")["counts"]
+    assert counts["rewrites_prefix"] == 1 and counts["graded_once_as_duplicate"] == 1
+    assert counts["policy_kind"] == "recorded file"
+
+    for split, name in (("meta", "m"), ("test", "t")):
+        policy = recorded(tmp_path, solutions((name, 0, fenced(GOOD)), (name, 1, fenced(BAD))))
+        gen_sol.main(gen_sol.Config(policy=policy, split=split, num_solutions=2, **run))
+        rows = read_rows(run["data_dir"] / f"{split}_solutions.jsonl", Solution)
+        assert [(row.key, row.passed) for row in rows] == [((name, 0), True), ((name, 1), False)]
+
+
+def test_what_failed_is_named_and_asked_again_and_what_is_there_is_not(run, tmp_path):
+    policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD)), ("t", 2, fenced(BAD))))
+    config = gen_sol.Config(policy=policy, split="test", num_solutions=3, **run)
+    path = run["data_dir"] / "test_solutions.jsonl"
+    gen_sol.main(config)
+    (failure,) = read_rows(run["data_dir"] / "test_solutions.jsonl.failures.jsonl", FailedRequest)
+    assert failure.key == ("t", 1) and failure.state == "not_recorded"
+    before = path.read_bytes()
+    recorded(tmp_path, solutions(("t", 0, "changed"), ("t", 1, fenced(GOOD)), ("t", 2, "changed")))
+    gen_sol.main(config)
+    rows = read_rows(path, Solution)
+    assert [row.key for row in rows] == [("t", 0), ("t", 1), ("t", 2)] and rows[0].passed
+    assert set(before.splitlines()) < set(path.read_bytes().splitlines()), "rows that are there stay as they are"
+    assert not (run["data_dir"] / "test_solutions.jsonl.failures.jsonl").exists()
+
+
+def test_adaptive_rollouts_stop_early_on_a_hopeless_prefix(run, tmp_path):
+    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(BAD)))), **run))
+    rollouts = [
+        {"question_id": name, "solution_idx": 0, "step_idx": 0, "rollout_idx": index, "output": fenced(code)}
+        for name, codes in (("a", [GOOD, BAD] * 8), ("b", [BAD] * 16))
+        for index, code in enumerate(codes)
+    ]
+    config = gen_cof_label.Config(policy=recorded(tmp_path, rollouts), num_rollouts=16, rollout_price=0.001, **run)
+    gen_cof_label.main(config)
+    labels = {row.key: row for row in read_rows(run["data_dir"] / "step_labels.jsonl", StepLabel)}
+    assert labels["b", 0, 0].num_rollouts <= 8 and labels["b", 0, 0].num_correct == 0
+    assert labels["a", 0, 0].num_rollouts == 16 and labels["a", 0, 0].num_correct == 8
+    before = (run["data_dir"] / "rollouts.jsonl").read_bytes()
+    gen_cof_label.main(config)
+    assert (run["data_dir"] / "rollouts.jsonl").read_bytes() == before, "a stopped prefix stays stopped"
+
+
+def test_other_settings_never_add_to_a_file(run, tmp_path):
+    policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
+    gen_sol.main(gen_sol.Config(policy=policy, split="test", num_solutions=1, **run))
+    path = run["data_dir"] / "test_solutions.jsonl"
+    before = path.read_bytes(), (run["data_dir"] / "test_solutions.jsonl.meta.json").read_bytes()
+    with pytest.raises(ManifestError, match=r"temperature: 0\.2 there, 0\.9 now"):
+        gen_sol.main(gen_sol.Config(policy=policy, split="test", num_solutions=1, temperature=0.9, **run))
+    assert before == (path.read_bytes(), (run["data_dir"] / "test_solutions.jsonl.meta.json").read_bytes())
+
+
+def test_a_dry_run_counts_and_sends_nothing(run, capsys):
+    prices = {"o4-mini": {"input": 1.0, "output": 4.0}}
+    config = gen_sol.Config(policy="openai:o4-mini", split="test", num_solutions=16, max_tokens=1000, prices=prices, **run)
+    gen_sol.main(gen_sol.Config(**{**vars(config), "dry_run": True}))
+    text = capsys.readouterr().out
+    assert "1 requests for 16 answers" in text and "at most 16000 answer tokens" in text and "at most $0.06 in all" in text
+    assert not run["data_dir"].exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"policy": None}, "set POLICY"),
+        ({"policy": "o4-mini"}, "none of openai:MODEL"),
+        ({"policy": "openai:o4-mini", "max_cost": 1.0}, "price table"),
+        ({"policy": "recorded:/no/such/file.jsonl"}, "cannot be read"),
+        ({"windows": {"train": ["2024-01-01", "2024-03-10"], "test": ["2024-03-01", None]}}, "overlap"),
+        ({"windows": {"test": ["2030-01-01", None]}}, "no problem has a contest date"),
+        ({"problems": "/no/such/problems.jsonl"}, "no such problem file"),
+        ({"max_tokens": 0}, "must be above 0"),
+    ],
+)
+def test_mistakes_are_one_clear_error_and_leave_no_rows(run, tmp_path, change, message):
+    settings = {"policy": recorded(tmp_path, []), "split": "test", **run} | change
+    with pytest.raises(UserError, match=message) as error:
+        gen_sol.main(gen_sol.Config(**settings))
+    assert "\n" not in str(error.value)
+    rows = run["data_dir"] / "test_solutions.jsonl"
+    assert not rows.exists() or rows.read_bytes() == b""
+
+
+def test_a_missing_key_is_one_line_and_status_2(run, root, python, monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    command = [python, str(root / "src/gen_sol.py"), "--split", "test", "--policy", "openai:o4-mini"]
+    command += ["--data-dir", str(run["data_dir"]), "--problems", run["problems"], "--windows", json.dumps(WINDOWS)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("gen_sol: error: no API key: set the environment variable OPENAI_API_KEY")
+
+
+def test_unknown_settings_of_a_section_are_errors(root, tmp_path):
+    from dreamprm_code.config import parse_config
+
+    (tmp_path / "c.yaml").write_text("gen_sol: {num_candidates: 3}\n")
+    with pytest.raises(ConfigError, match="unknown setting 'num_candidates'"):
+        parse_config(gen_sol.Config, "gen_sol", "", ["--config", str(tmp_path / "c.yaml"), "--split", "test"])
+    for name, config_class in (
+        ("gen_cof", gen_cof.Config),
+        ("gen_cof_label", gen_cof_label.Config),
+        ("gen_sol", gen_sol.Config),
+    ):
+        for file in ("demo", "paper"):
+            argv = ["--config", str(root / f"configs/{file}.yaml")] + (["--split", "test"] if name == "gen_sol" else [])
+            parse_config(config_class, name, "", argv)
