@@ -133,11 +133,12 @@ def _stdin_caller(source: str) -> Callable[[str], str]:
         sys.stdout = captured
         try:
             with (
-                patch("builtins.open", mock_open(read_data=given)),
-                patch("sys.stdin", io.StringIO(given)),
-                patch("sys.stdin.readline", lambda *_: next(lines)),
-                patch("sys.stdin.readlines", lambda *_: given.split("\n")),
+                # In this order: names imported from sys keep the old object, sys.stdin is a new one.
                 patch("sys.stdin.read", lambda *_: given),
+                patch("sys.stdin.readlines", lambda *_: given.split("\n")),
+                patch("sys.stdin.readline", lambda *_: next(lines)),
+                patch("sys.stdin", _Stdin(given)),
+                patch("builtins.open", mock_open(read_data=given)),
             ):
                 joined.clear()
                 before = _other_threads_cpu()
@@ -150,6 +151,39 @@ def _stdin_caller(source: str) -> Callable[[str], str]:
         return _dumps(captured.getvalue())
 
     return call
+
+
+class _Stdin:
+    """Its stand-in for standard input: ``read`` and ``readlines`` always give everything, and it cannot be iterated over."""
+
+    def __init__(self, text: str):
+        self._text, self._stream = text, io.StringIO(text)
+        self.buffer = _Buffer(text)
+
+    def read(self, *_: Any) -> str:
+        return self._text
+
+    def readline(self, *arguments: Any) -> str:
+        return self._stream.readline(*arguments)
+
+    def readlines(self, *_: Any) -> list[str]:
+        return self._text.split("\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Buffer:
+    """The same in bytes; ``readline`` always gives the first line."""
+
+    def __init__(self, text: str):
+        self._data = text.encode()
+
+    def read(self, *_: Any) -> bytes:
+        return self._data
+
+    def readline(self, *_: Any) -> bytes:
+        return self._data.split(b"\n")[0] + b"\n"
 
 
 def _other_threads_cpu() -> float:
