@@ -84,8 +84,8 @@ def main(config: Config) -> None:
     scorer = Scorer(config, checkpoint)
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path)
     open_grader = (lambda: Grader(GraderConfig(workers=config.grade_workers))) if config.run_public_tests else None
-    public, public_counts = public_results(problems, candidates, open_grader)
-    sets = candidate_sets(problems, candidates, scores, public)
+    public = public_results(problems, candidates, open_grader)
+    sets = candidate_sets(problems, candidates, scores, public.passed, public.clusters)
     evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)
 
     write_rows(out_dir / "selections.jsonl", evaluation.chosen)
@@ -97,7 +97,7 @@ def main(config: Config) -> None:
         "candidates_not_graded": evaluation.pool.num_ungraded,
         "problems_with_fewer_candidates": evaluation.pool.num_fewer,
         **counts,
-        **{f"public_tests_{name}": number for name, number in public_counts.items()},
+        **{f"public_tests_{name}": number for name, number in public.counts.items()},
     }
     for name in ("selections.jsonl", "table.jsonl"):
         inputs = [out_dir / "test_scores.jsonl", solutions_path]
@@ -105,7 +105,7 @@ def main(config: Config) -> None:
 
     training = training_part(config, out_dir, by_split["train"], scorer)
     report = EvaluationReport(
-        evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores, public=public,
+        evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores, public=public.passed,
         aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=dropped,
         details={
             "checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": config.problems,

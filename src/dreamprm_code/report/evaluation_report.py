@@ -43,6 +43,12 @@ INTERVAL_NOTE = (
 )
 
 
+CLUSTER_NOTE = (
+    "Clusters: programs with the same result on the public tests (all pass, or the same first failure with the same message); "
+    "a grader does not keep outputs."
+)
+
+
 def method_table(
     title: str,
     rows: Sequence[TableRow],
@@ -213,7 +219,8 @@ class EvaluationReport:
 def tables_of(report: EvaluationReport) -> list[ResultTable]:
     """The result table, and the PRM under every aggregation."""
     found = report.evaluation
-    notes = [INTERVAL_NOTE, TIE_NOTE, *count_notes(report.counts, found.pool)]
+    clustered = any(method.name.startswith("cluster") for method in found.methods)
+    notes = [INTERVAL_NOTE, TIE_NOTE, *([CLUSTER_NOTE] if clustered else []), *count_notes(report.counts, found.pool)]
     title = f"Best of {found.pool.num_candidates}: solved problems, %"
     main = method_table(title, found.rows, found.methods, found.main, found.tests, found.gaps, found.ties, notes)
     rows = [row for row in found.rows if row.method in {method.name for method in found.aggregations}]

@@ -10,8 +10,8 @@ from dreamprm_code.records import Problem, Solution, SolutionScores
 
 
 class Candidate(NamedTuple):
-    """One program. ``public_passed`` and ``cluster`` are None where public tests were not run; ``cluster`` names a group of
-    programs that print the same on the public inputs."""
+    """One program. ``public_passed`` and ``cluster`` are None where the result on the public tests is not known; ``cluster``
+    numbers the groups of programs that behave alike on them (see ``public_tests``)."""
 
     solution_idx: int
     passed: bool | None
