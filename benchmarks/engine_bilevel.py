@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, default=32768, help="tree tokens per pass")
     parser.add_argument("--meta-candidates", type=int, default=8, help="whole programs of the outer level (default: 8)")
     parser.add_argument("--repeats", type=int, default=2, help="the best of so many steps counts (default: 2)")
+    parser.add_argument("--skip-reference", action="store_true", help="token trees alone")
     parser.add_argument("--optimizer", default="adam", choices=("adam", "sgd"))
 
 
@@ -96,7 +97,7 @@ def no_hypergradient(vector: Sequence[Tensor], curr: Any, prev: Any, sync: bool)
 def step_of(
     args: argparse.Namespace, model: nn.Module, data: TrainingData, hypergradient: str, micro_tokens: int, folder: Path
 ) -> tuple[Measured, BiLevelRun]:
-    """Time one step, after one that is not timed."""
+    """Time one step; on trees after one that is not timed."""
     config = TrainConfig(
         hypergradient=hypergradient,
         optimizer=args.optimizer,
@@ -112,7 +113,7 @@ def step_of(
     )
     run = BiLevelRun(config, data, folder, model, {})
     set_dropout(model, False)
-    return measure(run.engine.train_step, run.device, args.repeats), run
+    return measure(run.engine.train_step, run.device, args.repeats, warm_up=not isinstance(model, SeparatePrefixes)), run
 
 
 def main(args: argparse.Namespace) -> None:
@@ -134,6 +135,8 @@ def main(args: argparse.Namespace) -> None:
         ("no hypergradient, token trees (bound)", trees, "no_hypergradient", args.max_tokens),
     )
     baseline = None
+    if args.skip_reference:
+        ways = ways[1:]
     for name, data, hypergradient, micro_tokens in ways:
         prm = build_model(f"random:{args.shape}", dtype=getattr(torch, args.dtype), seed=args.seed)
         model = SeparatePrefixes(prm) if data is separate else prm

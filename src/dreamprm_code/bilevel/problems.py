@@ -144,14 +144,17 @@ class PRMProblem(ImplicitProblem):
         losses = step_losses(logit_S, self.targets.labels(rows), self.loss_kind, self.smoothing)
         return (self.targets.weights(rows).to(losses.dtype) * losses).sum()
 
+    def _plain_loss_sum(self, units: Sequence[Unit], batch: Any) -> Tensor:
+        """With the graph that Betty's hypergradients ask for: ``darts`` differentiates with respect to the table alone."""
+        if self.config.type == "darts":
+            return self._loss_sum(units, self.reader.logits(self.module, batch).detach())
+        with differentiable_attention(self.module):
+            return self._loss_sum(units, self.reader.logits(self.module, batch))
+
     def training_step(self, batch: Window) -> dict[str, Tensor] | Tensor:
         """The window's loss. Inside a descent its gradient is precomputed; Betty's own hypergradients get the plain graph."""
         if not self._descending:
-            with differentiable_attention(self.module):
-                parts = [
-                    self._loss_sum(units, self.reader.logits(self.module, model_batch))
-                    for units, model_batch in self.reader.batches(batch.units)
-                ]
+            parts = [self._plain_loss_sum(units, model_batch) for units, model_batch in self.reader.batches(batch.units)]
             return torch.stack(parts).sum() / batch.num_steps
         params = self.trainable_parameters()
         before = None if self.before_batch is None else lambda units: self.before_batch(self.count, units)
