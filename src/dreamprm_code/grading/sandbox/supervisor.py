@@ -445,6 +445,8 @@ class Supervisor:
         try:
             status, seconds, text = line.split(b" ", 2)
             cpu = float(seconds)
+            if not cpu >= 0:
+                raise ValueError("not a time")
             value = read_json(text)
         except ValueError as error:
             if "digits" in str(error):
@@ -454,14 +456,14 @@ class Supervisor:
             return TestOutcome("runtime_error", "the program wrote into the channel of its results")
         if status == b"!":
             kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
-            return TestOutcome(kind, str(value), max(0.0, cpu))
+            return TestOutcome(kind, str(value), cpu)
         if status == b"#":
-            return TestOutcome("compile_error", str(value), max(0.0, cpu))
+            return TestOutcome("compile_error", str(value), cpu)
         if status == b"?":
             kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
-            return TestOutcome(kind, f"while loading: {value}", max(0.0, cpu))
-        if not 0 <= cpu <= self.limits.cpu:
-            return TestOutcome("time_limit", f"used more than {self.limits.cpu:g} s of CPU time", max(0.0, cpu))
+            return TestOutcome(kind, f"while loading: {value}", cpu)
+        if cpu > self.limits.cpu:
+            return TestOutcome("time_limit", f"used more than {self.limits.cpu:g} s of CPU time", cpu)
         if status == b"-":
             return TestOutcome("wrong_answer", str(value), cpu)
         if status != b"+":

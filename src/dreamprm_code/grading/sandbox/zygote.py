@@ -35,6 +35,7 @@ STYLES = ("stdin", "functional", "official_stdin", "official_functional")
 MESSAGE_BYTES = 512
 MAX_FDS = 6
 
+_exit = os._exit  # a program may replace os._exit
 FIRST_LOOK_S = 0.1
 LOOK_EVERY_S = 0.05
 
@@ -106,7 +107,7 @@ class Zygote:
         except BaseException as error:
             os.write(2, f"{program.describe(error)}\n".encode("utf-8", "replace"))
         finally:
-            os._exit(status)
+            _exit(status)
 
     def _watch(self, pid: int, watch: Meter, total_cpu: float, results_fd: int | None) -> dict[str, Any]:
         """Wait for the program's first process; stop everything at a limit or when the supervisor says so."""
