@@ -73,6 +73,7 @@ class TestOutcome:
     verdict: str
     reason: str
     cpu: float = 0.0
+    ends_process: bool = False
 
 
 class HarnessFailure(Exception):
@@ -421,7 +422,7 @@ class Supervisor:
                         return
                     if time.monotonic() > deadline:
                         raise WorkerBroken("the zygote does not answer")
-            if len(outcomes) < len(tests.inputs):
+            if len(outcomes) < len(tests.inputs) and not (outcomes[first:] and outcomes[-1].ends_process):
                 outcomes.append(self._judge_functional_end(answer, len(outcomes)))
         finally:
             os.close(results)
@@ -454,14 +455,11 @@ class Supervisor:
             if "nested" in str(error):
                 return TestOutcome("wrong_answer", "returned a value that is nested too deeply")
             return TestOutcome("runtime_error", "the program wrote into the channel of its results")
-        if status == b"!":
-            kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
-            return TestOutcome(kind, str(value), cpu)
         if status == b"#":
-            return TestOutcome("compile_error", str(value), cpu)
-        if status == b"?":
+            return TestOutcome("compile_error", str(value), cpu, ends_process=True)
+        if status in (b"!", b"?"):
             kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
-            return TestOutcome(kind, f"while loading: {value}", cpu)
+            return TestOutcome(kind, ("" if status == b"!" else "while loading: ") + str(value), cpu, ends_process=True)
         if cpu > self.limits.cpu:
             return TestOutcome("time_limit", f"used more than {self.limits.cpu:g} s of CPU time", cpu)
         if status == b"-":
@@ -529,6 +527,7 @@ class Pipes:
         for fd in (self.input_write, self.output_read, self.error_read):
             if fd >= 0:
                 os.set_blocking(fd, False)
+                os.fchmod(fd, 0o666)  # as root: the program is another user, and may want to open /dev/stdin
 
     def close_other_ends(self) -> None:
         """The ends that the program has now."""
