@@ -17,14 +17,15 @@ from typing import Any
 
 from cli import run_stage
 from dreamprm_code.config import option
-from dreamprm_code.generation import SampledFile, Sampler, estimate, run_sampling, solution_row
+from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
-from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
+from dreamprm_code.policies import BudgetReached, Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
-from dreamprm_code.prompts import prompt_fingerprint, solution_messages
+from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
+from dreamprm_code.steps import cof_violations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,11 @@ class Config(PolicySettings):
     data_dir: Path = option(help="folder of the run")
     problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
     release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open; null leaves a side open")
+    windows: dict[str, list[str | None]] = option(
+        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
+    )
     num_solutions: int = option(1, help="programs per problem")
+    retries: int = option(0, help="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest")
     grade_workers: int = option(2, help="programs graded at once")
 
 
@@ -48,6 +52,31 @@ def requests_of(
             yield problem, CompletionRequest((problem.question_id,), tuple(solution_messages(problem, "cof")), indices)
 
 
+async def follow_rules(config: Config, sampler: Sampler, problem: Problem, sampled: Sampled) -> Sampled:
+    """Show the model which rules its program breaks and ask again; the first answer that breaks fewest is kept."""
+    best, broken = sampled, cof_violations(sampled.code, problem.func_name)
+    for attempt in range(config.retries):
+        if not broken:
+            break
+        messages = (
+            *solution_messages(problem, "cof"),
+            {"role": "assistant", "content": best.completion.output},
+            retry_message(violation.detail for violation in broken),
+        )
+        request = CompletionRequest((problem.question_id, "retry", attempt), messages, (sampled.completion.index,))
+        sampler.file.counts["asked_again"] += 1
+        try:
+            async for result in sampler.ask(request):
+                if isinstance(result, Completion):
+                    again = await sampler.graded(result, request, problem)
+                    left = cof_violations(again.code, problem.func_name)
+                    if len(left) < len(broken):
+                        best, broken = again, left
+        except BudgetReached:
+            break  # what is there is kept; the next request ends the run
+    return best
+
+
 def main(config: Config) -> None:
     split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
     problems = split.require("train")
@@ -55,13 +84,13 @@ def main(config: Config) -> None:
         print("gen_cof: would send " + estimate((request for _, request in requests_of(config, problems, None)), config))
         return
     path = config.data_dir / "cof_solutions.jsonl"
-    file = SampledFile(
-        path, Solution, stage="gen_cof", settings=config, identity={"style": "cof", "prompts": prompt_fingerprint()}
-    )
+    identity = {"style": "cof", "retries": config.retries, "prompts": prompt_fingerprint(retry=config.retries > 0)}
+    file = SampledFile(path, Solution, stage="gen_cof", settings=config, identity=identity)
 
     def tasks(sampler: Sampler) -> Iterator[Callable[[], Awaitable[Any]]]:
         for problem, request in todo:
-            yield partial(sampler.sample, request, problem, partial(solution_row, problem.question_id))
+            improve = partial(follow_rules, config, sampler, problem) if config.retries else None
+            yield partial(sampler.sample, request, problem, partial(solution_row, problem.question_id), improve)
 
     todo = list(requests_of(config, problems, file))
     num_rows = sum(len(request.indices) for _, request in todo)

@@ -30,7 +30,9 @@ class Config(PolicySettings):
     data_dir: Path = option(help="folder of the run")
     problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
     release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open; null leaves a side open")
+    windows: dict[str, list[str | None]] = option(
+        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
+    )
     style: str = option("cof", help="prompt: Chain-of-Function, or plain for the baseline", choices=("cof", "plain"))
     num_solutions: int = option(16, help="candidates per problem")
     grade_workers: int = option(2, help="programs graded at once")

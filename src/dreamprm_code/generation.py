@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -164,26 +164,41 @@ class Sampler:
         request: CompletionRequest,
         problem: Problem,
         make_row: Callable[[Sampled], Solution | Rollout],
-        row_key: tuple | None = None,
+        improve: Callable[[Sampled], Awaitable[Sampled]] | None = None,
     ) -> list[Sampled]:
-        """Obtain the completions of a request, grade them, write their rows; failures are noted."""
+        """Obtain the completions of a request, grade them, write their rows; failures are noted.
+
+        ``improve`` may put another completion in the place of one before it is written.
+        """
         grading: list[asyncio.Task[Sampled]] = []
         try:
-            async with self._in_flight:
-                async for result in self.policy.complete(request):
-                    if isinstance(result, Failure):
-                        self.file.fail((*(row_key or request.key), result.index), result)
-                        self._show(0)
-                    else:
-                        grading.append(asyncio.create_task(self._grade_and_write(result, request, problem, make_row)))
+            async for result in self.ask(request):
+                if isinstance(result, Failure):
+                    self.file.fail((*request.key, result.index), result)
+                    self._show(0)
+                else:
+                    grading.append(asyncio.create_task(self._grade_and_write(result, request, problem, make_row, improve)))
         finally:  # what was paid for is written, even when the budget ends in the middle
             done = await asyncio.gather(*grading)
         return done
 
+    async def ask(self, request: CompletionRequest) -> AsyncIterator[Completion | Failure]:
+        """The policy's answers, with no more requests in flight than it wants."""
+        async with self._in_flight:
+            async for result in self.policy.complete(request):
+                yield result
+
     async def _grade_and_write(
-        self, completion: Completion, request: CompletionRequest, problem: Problem, make_row: Callable[[Sampled], Any]
+        self,
+        completion: Completion,
+        request: CompletionRequest,
+        problem: Problem,
+        make_row: Callable[[Sampled], Any],
+        improve: Callable[[Sampled], Awaitable[Sampled]] | None,
     ) -> Sampled:
         sampled = await self.graded(completion, request, problem)
+        if improve is not None:
+            sampled = await improve(sampled)
         self.file.add(make_row(sampled))
         self._show(1)
         return sampled

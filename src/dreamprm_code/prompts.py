@@ -15,7 +15,7 @@ import functools
 import hashlib
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,7 @@ REQUIRED_FIELDS = {
     "plain_stdin": {"question_content"},
     "plain_functional": {"question_content", "starter_code"},
     "continuation": {"question_content", "prefix"},
+    "cof_retry": {"violations"},
 }
 """Templates, and the fields without which their prompt would make no sense."""
 
@@ -65,9 +66,20 @@ def continuation_messages(problem: Problem, prefix: str) -> list[dict[str, str]]
     return _messages("continuation", problem, {"prefix": prefix})
 
 
-def prompt_fingerprint() -> str:
-    """SHA-256 (hex) over all templates: part of what decides what a sampling stage's rows are."""
-    texts = "\0".join(f"{name}\0{load_template(name)}" for name in sorted(REQUIRED_FIELDS))
+def retry_message(violations: Iterable[str]) -> dict[str, str]:
+    """The turn that shows a model which Chain-of-Function rules its answer broke, and asks for the program again.
+
+    Raises:
+        PromptError: the template cannot be filled.
+    """
+    text = load_template("cof_retry").format(violations="\n".join(f"- {violation}" for violation in violations))
+    return {"role": "user", "content": text}
+
+
+def prompt_fingerprint(retry: bool = False) -> str:
+    """SHA-256 (hex) over all templates, ``cof_retry`` only where it is used: part of what decides what a stage's rows are."""
+    names = sorted(name for name in REQUIRED_FIELDS if retry or name != "cof_retry")
+    texts = "\0".join(f"{name}\0{load_template(name)}" for name in names)
     return hashlib.sha256(texts.encode()).hexdigest()
 
 
@@ -96,7 +108,8 @@ def check_template(text: str, name: str, where: str) -> str:
     Raises:
         PromptError: names the field, or says that a brace stands alone.
     """
-    known = {*_PROBLEM_FIELDS, *(("prefix",) if name == "continuation" else ())}
+    more = {"continuation": ("prefix",)}.get(name, ())
+    known = {"violations"} if name == "cof_retry" else {*_PROBLEM_FIELDS, *more}
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import check_cof
 import gen_cof
 import gen_cof_label
 import gen_sol
@@ -16,6 +17,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.generation import FailedRequest
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.manifest import ManifestError, read_manifest
+from dreamprm_code.policies import Completion, CompletionRequest
 from dreamprm_code.records import Rollout, Solution, StepLabel
 
 WINDOWS = {"train": ["2024-01-01", "2024-02-01"], "meta": ["2024-02-01", "2024-03-01"], "test": ["2024-03-01", None]}
@@ -110,6 +112,45 @@ def test_the_three_stages_end_to_end(run, tmp_path, capsys):
         gen_sol.main(gen_sol.Config(policy=policy, split=split, num_solutions=2, **run))
         rows = read_rows(run["data_dir"] / f"{split}_solutions.jsonl", Solution)
         assert [(row.key, row.passed) for row in rows] == [((name, 0), True), ((name, 1), False)]
+
+
+NESTED = GOOD.replace("    n = int(input())\n", "    def read():\n        return int(input())\n\n    n = read()\n")
+
+
+def test_a_retry_shows_the_broken_rules_and_keeps_what_breaks_fewest(run, monkeypatch):
+    asked: list[CompletionRequest] = []
+
+    outputs = {("a",): NESTED, ("a", "retry", 0): GOOD, ("b",): GOOD.replace('    """Twice the number."""\n', "")}
+
+    class Scripted:
+        kind, max_requests = "scripted", 4
+
+        async def complete(self, request):
+            asked.append(request)
+            yield Completion(0, fenced(outputs.get(request.key, "x = 1")), "stop")
+
+        async def aclose(self):
+            pass
+
+    monkeypatch.setattr(gen_cof, "open_policy", lambda *arguments: Scripted())
+    gen_cof.main(gen_cof.Config(policy="recorded:unused", retries=2, **run))
+    rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
+    assert [(row.code == GOOD, row.passed) for row in rows] == [(True, True), (False, True)], "a worse answer is not taken"
+    retry = next(request for request in asked if request.key == ("a", "retry", 0))
+    assert retry.messages[-2] == {"role": "assistant", "content": fenced(NESTED)}
+    assert "read is defined inside main" in retry.messages[-1]["content"]
+    assert [request.key for request in asked if request.key[0] == "b"] == [("b",), ("b", "retry", 0), ("b", "retry", 1)]
+
+
+def test_the_adherence_check_reports_on_a_file(run, tmp_path, capsys):
+    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(NESTED)))), **run))
+    capsys.readouterr()
+    check_cof.main(check_cof.Config(problems=run["problems"], solutions=run["data_dir"] / "cof_solutions.jsonl"))
+    text = capsys.readouterr().out
+    assert '"nested_function": 1' in text and "1/2 follow" in text
+    policy = recorded(tmp_path, solutions(*((name, 0, fenced(GOOD)) for name in "abm")))
+    check_cof.main(check_cof.Config(problems=run["problems"], policy=policy))
+    assert "3/3 follow" in (text := capsys.readouterr().out) and "1 requests failed" in text
 
 
 def test_what_failed_is_named_and_asked_again_and_what_is_there_is_not(run, tmp_path):
