@@ -11,6 +11,7 @@ interruption: it goes on from the last resume checkpoint.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
-from dreamprm_code.prm.model import LoraSettings
+from dreamprm_code.prm.model import LoraSettings, PRMModel, lora_parameters
 from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
 from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
 from dreamprm_code.records import Problem, Solution, StepLabel
@@ -47,6 +48,9 @@ class Config(TrainConfig):
     lora_alpha: float = option(16.0, help="LoRA alpha")
     lora_dropout: float = option(0.0, help="dropout before LoRA, in warm-up only")
     target_modules: list[str] = option(list(LoraSettings().target_modules), help="projections that get LoRA")
+    trained_layers: int | None = option(
+        None, help="LoRA moves in so many last layers only: backward and forward-mode passes end there (default: all)"
+    )
     head_bias: bool = option(False, help="a bias in the head (the released code's; export then needs token classification)")
     gradient_checkpointing: bool = option(False, help="recompute layers in backward passes: less memory, more time")
 
@@ -76,6 +80,20 @@ def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[So
     return [*sides["train"], *sides["meta"]], labels, solutions
 
 
+def freeze_lower_layers(model: PRMModel, trained_layers: int) -> None:
+    """Keep LoRA at its start (no effect) below the last ``trained_layers`` layers.
+
+    Raises:
+        UserError: the number is not that of some layers.
+    """
+    num_layers = model.decoder.config.num_hidden_layers
+    if not 1 <= trained_layers <= num_layers:
+        raise UserError(f"setting 'trained_layers' is {trained_layers}; the backbone has {num_layers} layers")
+    for name, parameter in lora_parameters(model):
+        layer = int(re.search(r"\.layers\.(\d+)\.", name).group(1))
+        parameter.requires_grad_(layer >= num_layers - trained_layers)
+
+
 def identity_of(config: Config) -> dict[str, object]:
     """The settings beside the training loop's that decide the result."""
     names = [name for name in Config.__dataclass_fields__ if name not in TrainConfig.__dataclass_fields__]
@@ -102,6 +120,8 @@ def main(config: Config) -> None:
         head_bias=config.head_bias,
         seed=config.seed,
     )
+    if config.trained_layers is not None:
+        freeze_lower_layers(prm.model, config.trained_layers)
     if config.gradient_checkpointing:
         prm.model.enable_gradient_checkpointing()
     data = build_training_data(

@@ -131,6 +131,13 @@ def test_upper_none_and_another_output_folder(config, tmp_path):
     assert not (config.data_dir / "prm").exists()
 
 
+def test_trained_layers_moves_lora_in_the_last_layers_only(config):
+    train_prm.main(dataclasses.replace(config, trained_layers=1, lr=0.01))
+    prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
+    moved = {name: bool(param.any()) for name, param in prm.model.named_parameters() if "lora_B" in name}
+    assert moved and all(value == (".layers.1." in name) for name, value in moved.items())
+
+
 def test_programs_that_cannot_be_used_are_counted(config):
     meta = [solution(f"m{i}", k, k == 0) for i in range(3) for k in range(2)]
     empty = solution("m0", 3, False).model_copy(update={"code": "", "output": "no code"})
@@ -180,6 +187,7 @@ def nothing_graded(config):
         (None, {"windows": {"train": ["2020-01-01", "2020-02-01"], "meta": ["2024-05-01", None]}}, "train"),
         (None, {"backbone": "no/such-model"}, "no/such-model"),
         (None, {"lr": -1.0}, "'lr' is -1.0"),
+        (None, {"trained_layers": 3}, "the backbone has 2 layers"),
         (None, {"max_length": 40}, "no training program"),
     ],
 )
