@@ -23,7 +23,7 @@ from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GraderConfig
-from dreamprm_code.jsonl import read_dicts, read_rows, write_rows
+from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
 from dreamprm_code.manifest import check_resume, git_commit, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.checkpoint import read_config
@@ -35,6 +35,7 @@ from dreamprm_code.report.evaluation_report import EvaluationReport, TrainingPar
 from dreamprm_code.selection import AGGREGATIONS, DEFAULT_AGGREGATION, DEFAULT_SWEEP, candidate_sets, evaluate
 from dreamprm_code.selection.public_tests import public_results
 from dreamprm_code.selection.scoring import score_solutions
+from dreamprm_code.steps import split_program
 
 Scores = Mapping[tuple[str, int], SolutionScores]
 
@@ -66,14 +67,17 @@ class Config:
 
 
 def main(config: Config) -> None:
+    if any(size < 1 for size in config.sweep):
+        raise UserError(f"sweep {config.sweep}: numbers of candidates start at 1")
     out_dir = config.out_dir or config.data_dir
     checkpoint = config.checkpoint or out_dir / "prm"
     solutions_path = config.solutions or config.data_dir / "test_solutions.jsonl"
     if not checkpoint.exists():
         raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
     solutions = read_solutions(solutions_path)
-    by_split = split_problems(config, {solution.question_id for solution in solutions})
-    problems = by_split["test"]
+    labelled = labelled_programs(config)
+    wanted = {solution.question_id for solution in (*solutions, *labelled)}
+    problems, train_problems = split_problems(config, wanted)
     in_test = {problem.question_id for problem in problems}
     candidates = [solution for solution in solutions if solution.question_id in in_test]
     if not candidates:
@@ -96,6 +100,7 @@ def main(config: Config) -> None:
         "candidates_outside_the_test_window": len(solutions) - len(candidates),
         "candidates_not_graded": evaluation.pool.num_ungraded,
         "problems_with_fewer_candidates": evaluation.pool.num_fewer,
+        "unparsable": sum(split_program(row.code).fallback is not None for row in candidates if row.code.strip()),
         **counts,
         **{f"public_tests_{name}": number for name, number in public.counts.items()},
     }
@@ -103,7 +108,7 @@ def main(config: Config) -> None:
         inputs = [out_dir / "test_scores.jsonl", solutions_path]
         write_manifest(out_dir / name, stage="evaluate_prm", config=asdict(config), identity={}, inputs=inputs, counts=dropped)
 
-    training = training_part(config, out_dir, by_split["train"], scorer)
+    training = training_part(config, out_dir, train_problems, labelled, scorer)
     report = EvaluationReport(
         evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores, public=public.passed,
         aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=dropped,
@@ -134,14 +139,22 @@ def read_solutions(path: Path) -> list[Solution]:
     return read_livecodebench_results(path)
 
 
-def split_problems(config: Config, question_ids: set[str]) -> dict[str, Sequence[Problem]]:
-    """The test problems that have candidates, and the training problems; without windows every problem is a test problem."""
-    problems = iter_problems(config.problems, config.release)
+def split_problems(config: Config, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:
+    """The wanted test and training problems; without windows every problem is a test problem. Other problems are not held."""
+    problems = (row for row in iter_problems(config.problems, config.release) if row.question_id in wanted)
     if not config.windows:
-        return {"test": [problem for problem in problems if problem.question_id in question_ids], "train": []}
+        return list(problems), []
     split = split_by_windows(problems, windows_from(config.windows))
-    test = [problem for problem in split.require("test") if problem.question_id in question_ids]
-    return {"test": test, "train": split.get("train", [])}
+    return split.require("test"), split.get("train", [])
+
+
+def labelled_programs(config: Config) -> list[Solution]:
+    """The training programs to show: the first ones with labels of middle steps."""
+    labels_path, programs_path = config.data_dir / "step_labels.jsonl", config.data_dir / "cof_solutions.jsonl"
+    if not labels_path.exists() or not programs_path.exists():
+        return []
+    labelled = {(row.question_id, row.solution_idx) for row in iter_rows(labels_path, StepLabel) if row.num_steps > 1}
+    return [row for row in iter_rows(programs_path, Solution) if row.key in labelled][: config.train_programs]
 
 
 class Scorer:
@@ -197,24 +210,26 @@ def checkpoint_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def training_part(config: Config, out_dir: Path, problems: Sequence[Problem], scorer: Scorer) -> TrainingPart:
+def training_part(
+    config: Config, out_dir: Path, problems: Sequence[Problem], programs: Sequence[Solution], scorer: Scorer
+) -> TrainingPart:
     """Labels, corrected labels, log and some scored programs of the training run, as far as they are there."""
     corrected_path, log_path = out_dir / "corrected_labels.jsonl", out_dir / "training_log.jsonl"
-    labels_path, programs_path = config.data_dir / "step_labels.jsonl", config.data_dir / "cof_solutions.jsonl"
+    labels_path = config.data_dir / "step_labels.jsonl"
     part = TrainingPart(
         corrected=read_rows(corrected_path, CorrectedLabel) if corrected_path.exists() else [],
         log=[row for _, row in read_dicts(log_path)] if log_path.exists() else [],
         step_labels=read_rows(labels_path, StepLabel) if labels_path.exists() else [],
     )
-    if not part.step_labels or not programs_path.exists():
+    known = {problem.question_id for problem in problems}
+    programs = [row for row in programs if row.question_id in known]
+    if not programs:
         return part
-    by_id = {problem.question_id: problem for problem in problems}
-    labelled = {(row.question_id, row.solution_idx) for row in part.step_labels if row.num_steps > 1}
-    programs = [row for row in read_rows(programs_path, Solution) if row.key in labelled and row.question_id in by_id]
-    programs = programs[: config.train_programs]
-    shown = [by_id[question_id] for question_id in dict.fromkeys(row.question_id for row in programs)]
-    scores, _ = scorer.score(shown, programs, out_dir / "train_scores.jsonl", programs_path) if programs else ({}, {})
-    return replace(part, problems=shown, solutions=programs, scores=scores)
+    shown = {row.question_id for row in programs}
+    problems = [problem for problem in problems if problem.question_id in shown]
+    source = config.data_dir / "cof_solutions.jsonl"
+    scores, _ = scorer.score(problems, programs, out_dir / "train_scores.jsonl", source)
+    return replace(part, problems=problems, solutions=programs, scores=scores)
 
 
 if __name__ == "__main__":

@@ -108,13 +108,14 @@ def test_a_second_run_scores_nothing_and_changes_no_row(copied: Path) -> None:
         assert (copied / name).read_bytes() == before[name]
 
 
-def test_a_livecodebench_results_file_gives_the_same_selections(copied: Path) -> None:
+def test_a_livecodebench_results_file_gives_the_same_selections(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problems = read_rows(copied / "problems.jsonl", Problem)
-    solutions = read_rows(copied / "test_solutions.jsonl", Solution)
+    solutions = read_rows(copied / "test_solutions.jsonl", Solution) + read_rows(copied / "cof_solutions.jsonl", Solution)
     write_livecodebench_results(copied / "model_eval_all.json", problems, solutions)
     flags = ("--solutions", str(copied / "model_eval_all.json"), "--out-dir", str(copied / "other"))
     run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"))
     assert (copied / "other" / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
+    assert "16 candidates of 4 problems; 1 outside the test window" in capsys.readouterr().out
 
 
 def fails(copied: Path, *flags: str) -> str:
@@ -144,6 +145,7 @@ def test_scores_of_other_candidates_are_not_mixed_in(copied: Path) -> None:
     ("flags", "message"),
     [
         (("--solutions", "nowhere.jsonl"), "nowhere.jsonl: cannot be read"),
+        (("--sweep", "0", "4"), "numbers of candidates start at 1"),
         (("--windows", "{test: ['2030-01-01', null]}"), "no problem has a contest date in the window 'test'"),
     ],
 )

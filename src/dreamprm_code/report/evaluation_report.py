@@ -31,6 +31,7 @@ from dreamprm_code.selection import (
     expected_calibration_error,
     strata,
 )
+from dreamprm_code.selection.scoring import UNREADABLE_SCORE
 
 TIE_NOTE = (
     "Ties are counted in expectation (a uniform choice among the tied), so counts can be fractions; 'ties' = "
@@ -114,8 +115,9 @@ def calibration_report(
     train_scores: Mapping[tuple[str, int], SolutionScores] | None = None,
 ) -> ReportFigure:
     """Are scores probabilities? Last step and aggregate against passing (test candidates), and steps against labels
-    (training)."""
-    graded = [candidate for item in sets for candidate in item.candidates if candidate.passed is not None]
+    (training). Candidates that the PRM has not read are left out."""
+    candidates = [candidate for item in sets for candidate in item.candidates if candidate.passed is not None]
+    graded = [candidate for candidate in candidates if candidate.step_scores != (UNREADABLE_SCORE,)]
     passed = [float(candidate.passed is True) for candidate in graded]
     groups: dict[str, tuple[list[float], list[float], str]] = {
         "last step": ([c.step_scores[-1] for c in graded], passed, "share of programs that pass"),
@@ -234,6 +236,7 @@ def count_notes(counts: Mapping[str, int], pool: PoolCounts) -> list[str]:
     texts = {
         "no_code": "answers without a program (score 0)",
         "too_long": "programs longer than the PRM's input (score 0)",
+        "unparsable": "programs do not parse and were scored as one step",
         "statements_shortened": "programs read with a shortened problem statement",
         "public_tests_unknown": "candidates whose public tests could not be run (counted as failing them)",
     }

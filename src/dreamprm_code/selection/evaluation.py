@@ -111,12 +111,12 @@ def table_rows(
 def sweep_rows(
     sets: Sequence[CandidateSet], methods: Sequence[Method], sizes: Sequence[int] = DEFAULT_SWEEP, seed: int = 0
 ) -> list[TableRow]:
-    """Expected results with n candidates for each n up to the largest number there is, for methods whose keys hold in any
-    subset."""
+    """Expected results with n candidates for each n below the largest number there is, and with that, for methods whose keys
+    hold in any subset."""
     largest = pool_counts(sets).num_candidates
     fitting = [method for method in methods if method.any_subset]
     rows: list[TableRow] = []
-    for n in sorted({size for size in sizes if size <= largest}):
+    for n in sorted({*(size for size in sizes if size < largest), largest}):
         rows += table_rows([candidate_set.difficulty for candidate_set in sets], outcomes(sets, fitting, n), n, seed)
     return rows
 

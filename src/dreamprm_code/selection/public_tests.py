@@ -40,7 +40,7 @@ def public_results(
 ) -> PublicResults:
     """Results of all solutions of problems that have public tests; without ``open_grader`` nothing is run."""
     by_id = {problem.question_id: problem for problem in problems}
-    num_public = {question_id: len(test_cases(problem).public) for question_id, problem in by_id.items()}
+    num_public = {question_id: len(test_cases(public_only(problem)).public) for question_id, problem in by_id.items()}
     results: dict[SolutionKey, Result | None] = {}
     requests = []
     counts: Counter[str] = Counter(known=0, run=0, unknown=0)
