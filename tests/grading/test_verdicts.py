@@ -101,7 +101,9 @@ FUNCTIONAL = {
 
 
 @pytest.mark.parametrize("name", STDIN)
-def test_stdin_programs(grade, name):
+def test_stdin_programs(grade, grader, name):
+    if name == "several processes" and grader.isolation == "landlock":
+        pytest.skip("no named semaphores at this level")
     code, verdict, failed_test = STDIN[name]
     result = grade("double", code)
     assert (result.verdict, result.failed_test) == (verdict, failed_test), result.reason

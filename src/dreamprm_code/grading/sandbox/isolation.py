@@ -6,7 +6,8 @@
     network; seccomp and rlimits besides.
 ``landlock``
     Where user namespaces are switched off: landlock lets the program read the system and the interpreter and write to its
-    own folder; seccomp refuses internet sockets, and signals to processes other than its own. Rlimits besides.
+    own folder; seccomp refuses internet sockets, and signals to processes other than its own. Rlimits besides. Programs
+    see the host's process list, and have no named semaphores (multiprocessing pools fail).
 ``rlimits``
     Rlimits, a process group of its own, and as root an unprivileged user: a guard against accidents, not against malice.
 
@@ -104,7 +105,7 @@ def enter_namespaces(memory_folder_bytes: int) -> None:
         sc.unshare(sc.CLONE_NEWNS)
         _build_root()
         _drop_to(_UNPRIVILEGED_ID)
-        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map would belong to root
+    sc.prctl(sc.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map would belong to root
     uid, gid = os.geteuid(), os.getegid()
     sc.unshare(sc.CLONE_NEWUSER | sc.CLONE_NEWNS | sc.CLONE_NEWPID | sc.CLONE_NEWNET | sc.CLONE_NEWIPC | sc.CLONE_NEWUTS)
     _write("/proc/self/setgroups", "deny")
@@ -112,6 +113,7 @@ def enter_namespaces(memory_folder_bytes: int) -> None:
     _write("/proc/self/gid_map", f"{_INNER_ID} {gid} 1")
     child = os.fork()
     if child:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
         os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
@@ -154,7 +156,8 @@ def _build_root() -> None:
     os.makedirs("/proc")
     sc.mount("/host/proc", "/proc", None, sc.MS_BIND | sc.MS_REC)
     os.mkdir(BOX)
-    os.symlink(BOX + "/tmp", "/tmp")
+    if not os.path.lexists("/tmp"):  # or the interpreter lies there; TMPDIR leads to a better place
+        os.symlink(BOX + "/tmp", "/tmp")
     sc.umount("/host")
     os.rmdir("/host")
     sc.mount("none", "/", None, sc.MS_REMOUNT | sc.MS_BIND | sc.MS_RDONLY | sc.MS_NOSUID | sc.MS_NODEV)
