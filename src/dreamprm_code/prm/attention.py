@@ -283,24 +283,36 @@ def _segmented(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window
     groups = query.shape[1] // key.shape[1]
     attended = []
     for segment_query, pieces, mask in zip(queries, layout.key_pieces, masks, strict=True):
-        segment_key = _gather(keys, pieces, groups)
-        segment_value = _gather(values, pieces, groups)
+        segment_key, segment_value = _gather(keys, pieces), _gather(values, pieces)
         if layout.implementation == "math":
-            scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-            weights = (segment_query * scale) @ segment_key.transpose(2, 3) + mask
-            attended.append(torch.softmax(weights, dim=-1) @ segment_value)
-        else:
-            attended.append(
-                F.scaled_dot_product_attention(
-                    segment_query, segment_key, segment_value, attn_mask=mask, is_causal=mask is None, scale=scaling
-                )
+            attended.append(_products(segment_query, segment_key, segment_value, mask, scaling))
+            continue
+        if groups > 1:
+            segment_key, segment_value = (part.repeat_interleave(groups, dim=1) for part in (segment_key, segment_value))
+        attended.append(
+            F.scaled_dot_product_attention(
+                segment_query, segment_key, segment_value, attn_mask=mask, is_causal=mask is None, scale=scaling
             )
+        )
     return torch.cat(attended, dim=2)
 
 
-def _gather(pieces: tuple[Tensor, ...], wanted: list[int], groups: int) -> Tensor:
-    gathered = pieces[wanted[0]] if len(wanted) == 1 else torch.cat([pieces[piece] for piece in wanted], dim=2)
-    return gathered if groups == 1 else gathered.repeat_interleave(groups, dim=1)
+def _gather(pieces: tuple[Tensor, ...], wanted: list[int]) -> Tensor:
+    return pieces[wanted[0]] if len(wanted) == 1 else torch.cat([pieces[piece] for piece in wanted], dim=2)
+
+
+def _products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+    """Attention from plain products: query [1, heads, N, D], key and value [1, heads / G, L, D], mask [N, L].
+
+    The G query heads of a key head are stacked along the queries, so that keys and values need not be repeated.
+    """
+    _, heads, num_queries, head_size = query.shape
+    key_heads, num_keys = key.shape[1:3]
+    scale = scaling if scaling is not None else head_size**-0.5
+    stacked = (query * scale).reshape(key_heads, -1, head_size)
+    weights = (stacked @ key[0].transpose(1, 2)).view(heads, num_queries, num_keys)
+    weights = torch.softmax(weights if mask is None else weights + mask, dim=-1)
+    return (weights.view(key_heads, -1, num_keys) @ value[0]).view(1, heads, num_queries, head_size)
 
 
 def tree_attention(

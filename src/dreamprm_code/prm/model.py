@@ -9,6 +9,7 @@ with dropout cannot be repeated by the pass that a hypergradient compares it wit
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,8 @@ def wrap_with_lora(backbone: PreTrainedModel, lora: LoraSettings | None, seed: i
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.target_modules), bias="none"
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for an attribute by its old name
         torch.manual_seed(seed)
         try:
             return get_peft_model(backbone, config)
