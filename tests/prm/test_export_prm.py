@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from export_prm import Config, main
 from prm_samples import tiny_prm
 
 from dreamprm_code.errors import UserError
+from export_prm import Config, main
 
 
 def test_the_verb_writes_a_merged_folder_that_says_how_to_use_it(tmp_path, tokenizer, capsys):
