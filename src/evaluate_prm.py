@@ -24,7 +24,7 @@ from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
-from dreamprm_code.manifest import check_resume, git_commit, sha256_of, write_manifest
+from dreamprm_code.manifest import check_resume, git_commit, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.checkpoint import read_config
 from dreamprm_code.prm.scoring import StepSettings
@@ -178,8 +178,9 @@ class Scorer:
         """Scores of all solutions, from ``path`` where it has them; it must be of the same checkpoint and candidates."""
         identity = {"checkpoint": self.sha256, "solutions": sha256_of(source)}
         check_resume(path, identity)
+        before = (read_manifest(path) or {"counts": {}})["counts"]
         settings: dict[str, Any] = {"stage": "evaluate_prm", "config": asdict(self.config), "identity": identity}
-        write_manifest(path, **settings, inputs=[source])
+        write_manifest(path, **settings, inputs=[source], counts=before)
         with tqdm(total=len(solutions), desc=path.stem, unit="program", mininterval=1.0) as bar:
 
             def progress(done: int, missing: int) -> None:
@@ -187,6 +188,8 @@ class Scorer:
 
             scores, counts = score_solutions(self.open, problems, solutions, path, progress)
             bar.update(len(solutions) - bar.n)
+        for name in ("scored", "statements_shortened"):  # of earlier runs, too
+            counts[name] += before.get(name, 0)
         write_manifest(path, **settings, inputs=[source], counts=counts)
         return scores, counts
 

@@ -96,13 +96,15 @@ def test_the_page_asks_for_nothing_and_holds_no_untrusted_markup(evaluated: tupl
     }  # fmt: skip
 
 
-def test_a_second_run_scores_nothing_and_changes_no_row(copied: Path) -> None:
+def test_a_second_run_scores_only_what_is_missing_and_changes_no_row(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {name: (copied / name).read_bytes() for name in ("test_scores.jsonl", "selections.jsonl", "table.jsonl")}
     rows = read_rows(copied / "test_scores.jsonl", SolutionScores)
     write_rows(copied / "test_scores.jsonl", rows[:7])
     with (copied / "test_scores.jsonl").open("ab") as stream:
         stream.write(b'{"question_id": "p3", "solu')  # a kill in the middle of a row
+    capsys.readouterr()
     run(copied / "config.yaml")
+    assert "4 without a program" in capsys.readouterr().out
     assert sorted((copied / "test_scores.jsonl").read_bytes().splitlines()) == sorted(before["test_scores.jsonl"].splitlines())
     for name in ("selections.jsonl", "table.jsonl"):
         assert (copied / name).read_bytes() == before[name]

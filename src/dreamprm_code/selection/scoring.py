@@ -26,10 +26,10 @@ def score_solutions(
 ) -> tuple[dict[SolutionKey, SolutionScores], Counter[str]]:
     """Add the rows that ``path`` lacks and return the rows of ``solutions`` by (question_id, solution_idx).
 
-    ``open_prm`` is called only if a program has to be scored; ``progress`` gets the number of programs done and of all that
-    are missing. The counts are of this call: programs ``scored``, answers with ``no_code``, programs ``too_long`` for the
-    model (the last two get :data:`UNREADABLE_SCORE`), ``statements_shortened`` to make room for code, and ``resumed`` rows
-    that were there.
+    ``open_prm`` is called only if a program has to be scored; ``progress`` gets the number of missing programs done and of all.
+    Counts over all rows returned: ``no_code`` answers without a program and ``too_long`` programs for the model, which get
+    :data:`UNREADABLE_SCORE`. Counts of this call: ``scored`` programs, ``statements_shortened`` to make room for code, and
+    ``resumed`` rows that were there.
     """
     by_id = {problem.question_id: problem for problem in problems}
     wanted = [solution for solution in solutions if solution.question_id in by_id]
@@ -48,7 +48,12 @@ def score_solutions(
                 for row in batch:
                     keep(row)
                 if progress is not None:
-                    progress(counts["scored"] + counts["no_code"] + counts["too_long"], len(missing))
+                    progress(sum(solution.key in file.keys for solution in missing), len(missing))
+    for solution in wanted:
+        if not solution.code.strip():
+            counts["no_code"] += 1
+        elif rows[(solution.question_id, solution.solution_idx)].step_scores == [UNREADABLE_SCORE]:
+            counts["too_long"] += 1
     return {solution.key: rows[(solution.question_id, solution.solution_idx)] for solution in wanted}, counts
 
 
@@ -62,7 +67,6 @@ def _scored(
         if solution.code.strip():
             grouped.setdefault(solution.question_id, []).append(solution)
         else:
-            counts["no_code"] += 1
             unreadable.append(_row(solution, [UNREADABLE_SCORE]))
     if unreadable:
         yield unreadable
@@ -83,7 +87,6 @@ def _scored(
         fitting_keys = {solution.key for solution in readable[position]}
         too_long = [_row(solution, [UNREADABLE_SCORE]) for solution in groups[position] if solution.key not in fitting_keys]
         counts["scored"] += len(batch)
-        counts["too_long"] += len(too_long)
         yield batch + too_long
 
 
