@@ -57,6 +57,13 @@ def test_a_program_cannot_forge_a_step(tokenizer, problem):
     assert sum(token == encoder.step_token_id for token in sequences[-1]) == 1
 
 
+@pytest.mark.parametrize("code", ["s = '\ud800'\n", "\x00", "a = 1\r\nb = 2\r\n", "\ufeffx = 1\n", "# e\u0301 \ufb01\n"])
+def test_odd_characters_do_not_stop_the_encoder(tokenizer, code):
+    problem = make_problem("long \ud800 statement " * 100)
+    for max_length in (None, 300):
+        assert StepEncoder(tokenizer, max_length=max_length).encode_program(problem, code)
+
+
 def test_prefixes_that_do_not_grow_are_refused(tokenizer, problem):
     with pytest.raises(ValueError, match="grow"):
         StepEncoder(tokenizer).encode_prefixes(problem, ["a = 1\n", "b = 1\n"])

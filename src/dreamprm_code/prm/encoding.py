@@ -118,10 +118,12 @@ class StepEncoder:
         return sequences
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
+        # A lone surrogate (a broken escape in a model's answer) has no UTF-8 form; the tokenizer reads "?" in its place.
+        texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         return self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False).input_ids
 
     def _encode_shortened(self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str]) -> list[list[int]]:
-        statement = problem.question_content
+        statement = problem.question_content.encode("utf-8", "replace").decode("utf-8")
         spans = self.tokenizer(
             statement, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         ).offset_mapping
