@@ -123,7 +123,7 @@ class StepEncoder:
         return self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False).input_ids
 
     def _encode_shortened(self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str]) -> list[list[int]]:
-        statement = problem.question_content.encode("utf-8", "replace").decode("utf-8")
+        statement = problem.question_content
         spans = self.tokenizer(
             statement, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         ).offset_mapping
