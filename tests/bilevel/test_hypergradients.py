@@ -66,6 +66,22 @@ def test_exact_equals_double_backward_in_float64(tmp_path, upper, loss, optimize
     assert set(found.nonzero().flatten().tolist()) == window_rows
 
 
+def test_frozen_products_are_taken_from_the_training_pass_and_change_nothing(tmp_path):
+    """With kept activations the forward-mode pass calls no frozen matrix on values; without memory for them it calls all."""
+    found = {}
+    for keep_gib in (0.0, 1.0):
+        model = build_model("random:tiny", dtype=torch.float64)
+        settings = {"lr": 1e-3, "warmup_steps": 1, "bilevel_steps": 1, "window_programs": 8, "micro_tokens": 100}
+        run = run_of(tmp_path, tree_data(), model, keep_gib=keep_gib, **settings)
+        step(run)
+        assert run.prm.kept.batches == []  # warm-up keeps nothing
+        step(run)
+        assert len(run.prm.kept.modules) == 2 * 7 and not any(run.prm.kept.batches)  # forgotten once read
+        assert len(run.prm.kept.batches) > 1 and (run.prm.kept._bytes > 0) == (keep_gib > 0)
+        found[keep_gib] = run.outer.last_gradient_R
+    assert torch.allclose(found[0.0], found[1.0], rtol=1e-10, atol=0)
+
+
 def test_exact_through_a_cold_adam(tmp_path):
     """In Adam's first step the second-moment term of the Jacobian nearly cancels the first; both must be there."""
     torch.manual_seed(0)

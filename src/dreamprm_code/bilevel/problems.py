@@ -11,6 +11,7 @@ to Betty through :class:`_Carrier`. So memory is that of one micro-batch, and ev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from betty.configs import Config as BettyConfig
 from betty.problems import ImplicitProblem
 from torch import Tensor, nn
 
+from dreamprm_code.bilevel.activations import FrozenOutputs
 from dreamprm_code.bilevel.data import TrainingData, Unit, Window, Windows, micro_batches
 from dreamprm_code.bilevel.distributed import Processes
 from dreamprm_code.bilevel.hypergradients import InnerStep, differentiable_attention, logit_tangents, pull_back, record_step
@@ -78,6 +80,7 @@ def _gradients(
     processes: Processes,
     loss_of: Callable[[Sequence[Unit], Tensor], Tensor],
     before_batch: Callable[[Sequence[Unit]], None] | None = None,
+    kept: FrozenOutputs | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Sum over the window, on all processes, of ``loss_of(units, logits) / num_steps``: its value and gradient."""
     value = torch.zeros((), dtype=torch.float64, device=reader.device)
@@ -85,7 +88,9 @@ def _gradients(
     for units, batch in reader.batches(processes.share(window.units)):
         if before_batch is not None:
             before_batch(units)
-        loss = loss_of(units, reader.logits(model, batch)) / window.num_steps
+        with nullcontext() if kept is None else kept.recording():
+            logit_S = reader.logits(model, batch)
+        loss = loss_of(units, logit_S) / window.num_steps
         for total, grad in zip(grads, torch.autograd.grad(loss, params, allow_unused=True), strict=True):
             if grad is not None:
                 total += grad
@@ -110,11 +115,13 @@ class PRMProblem(ImplicitProblem):
         smoothing: float,
         learning_rate: Callable[[int], float],
         before_batch: Callable[[int, Sequence[Unit]], None] | None = None,
+        keep_bytes: float = 0.0,
     ):
         super().__init__("prm", config, module=module, optimizer=optimizer)
         self.windows, self.targets, self.reader, self.processes = windows, table, reader, processes
         self.loss_kind, self.smoothing, self.learning_rate, self.before_batch = loss, smoothing, learning_rate, before_batch
         self.last_step: InnerStep | None = None
+        self.kept = FrozenOutputs(module, keep_bytes)
         self.last_loss = float("nan")
         self.last_score_R = torch.zeros_like(table.mc_value_R)  # the PRM's scores, as of each row's last window
         self._descending = False
@@ -158,14 +165,22 @@ class PRMProblem(ImplicitProblem):
             return torch.stack(parts).sum() / batch.num_steps
         params = self.trainable_parameters()
         before = None if self.before_batch is None else lambda units: self.before_batch(self.count, units)
-        value, grads = _gradients(self.reader, self.module, params, batch, self.processes, self._loss_sum, before)
+        self.kept.clear()
+        kept = self.kept if self._hypergradient_follows else None
+        value, grads = _gradients(self.reader, self.module, params, batch, self.processes, self._loss_sum, before, kept)
         self.last_loss = value.item()
         return {"loss": carry(value, params, grads)}
+
+    @property
+    def _hypergradient_follows(self) -> bool:
+        """Whether the step being taken is one that the exact hypergradient reads (Betty's rule for calling the outer level)."""
+        on_turn = self.count > self.warmup_steps and self.count % self.config.unroll_steps == 0
+        return bool(self.parents) and self.config.type == "exact" and on_turn
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(self.count)
-        if self.parents and self.config.type == "exact":
+        if self._hypergradient_follows:
             self.last_step = record_step(self.trainable_parameters(), self.gradient_clipping)
         super().optimizer_step(*args, **kwargs)
 
@@ -181,8 +196,8 @@ class PRMProblem(ImplicitProblem):
         theta = dict(zip(self.trainable_names, self.last_step.theta, strict=True))
         along = {name: part / length for name, part in zip(self.trainable_names, direction, strict=True)}
         with torch.no_grad():
-            for units, batch in self.reader.batches(self.processes.share(self.cur_batch.units)):
-                with self.reader.precision():
+            for index, (units, batch) in enumerate(self.reader.batches(self.processes.share(self.cur_batch.units))):
+                with self.reader.precision(), self.kept.replaying(index):
                     logit_S, tangent_S = logit_tangents(self.module, batch, theta, along)
                 rows = self.reader.rows(units)
                 logit_S = logit_S.to(result_R.dtype)

@@ -35,6 +35,7 @@ class TrainConfig:
     meta_programs: int = option(16, help="clean programs per outer step")
     outer_every: int = option(1, help="an outer step after every so many inner steps; it corrects the last of their windows")
     micro_tokens: int = option(4096, help="tokens per forward and backward pass; bounds the memory, not the result")
+    keep_gib: float = option(2.0, help="GiB of activations kept for the hypergradient's pass; what is more is computed again")
 
     optimizer: str = option("adam", help="inner optimizer", choices=OPTIMIZERS)
     lr: float = option(1e-4, help="inner learning rate")
@@ -82,6 +83,7 @@ class TrainConfig:
             "outer_lr": (0.0, None),
             "weight_decay": (0.0, None),
             "clip": (0.0, None),
+            "keep_gib": (0.0, None),
             "prior_strength": (0.0, None),
             "agreement": (0.0, 1.0),
             "label_smoothing": (0.0, 0.999),

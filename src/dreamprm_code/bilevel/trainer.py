@@ -189,6 +189,7 @@ class BiLevelRun:
             config.label_smoothing,
             lambda step: scheduled(config.lr, step, config.lr_warmup_steps, total, config.schedule),
             self._seed_dropout if self.dropout else None,
+            config.keep_gib * 2**30,
         )
         problems: list[Any] = [self.prm]
         dependencies: dict[str, dict[Any, Any]] = {"u2l": {}, "l2u": {}}
