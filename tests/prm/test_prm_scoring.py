@@ -6,6 +6,7 @@ import pytest
 import torch
 from prm_samples import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS, make_problem, tiny_prm
 
+from dreamprm_code.errors import UserError
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.scoring import PRM, StepSettings
 
@@ -66,6 +67,29 @@ def test_problems_share_passes_and_keep_their_order(tokenizer):
         assert len(found) == len(programs)
         for scores, expected in zip(found, prm.score(problem, programs), strict=True):
             assert scores == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_tree_too_large_for_the_memory_is_halved(tokenizer, problem, monkeypatch):
+    prm = tiny_prm(tokenizer)
+    requests = [(problem, PROGRAMS), (make_problem("Second.", question_id="b"), [ONE_STEP, TWO_STEPS])]
+    expected = [prm.score(*request) for request in requests]
+    forward = prm.model.forward
+    limit = [180]
+
+    def limited(batch):
+        if batch.num_tokens > limit[0]:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(batch)
+
+    monkeypatch.setattr(prm.model, "forward", limited)
+    for found in ([prm.score(*request) for request in requests], list(prm.score_problems(requests))):
+        for one, other in zip(found, expected, strict=True):
+            assert [score for scores in one for score in scores] == pytest.approx(
+                [s for scores in other for s in scores], abs=1e-6
+            )
+    limit[0] = 10
+    with pytest.raises(UserError, match=r"does not fit into the memory"):
+        prm.score(problem, [ONE_STEP])
 
 
 def test_no_program_gives_no_score(tokenizer, problem):

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
@@ -147,7 +148,7 @@ class PRM:
         scores: dict[tuple[int, ...], float] = {}
         for group in group_sequences(sequences, self.max_tokens) if sequences else ():
             members = [sequences[index] for index in group]
-            scores |= zip(members, self._scores([build_tree(members)]), strict=True)
+            scores |= zip(members, self._scores_of(members), strict=True)
             done += sum(copies[sequence] for sequence in members)
             if progress is not None:
                 progress(done, total)
@@ -165,7 +166,10 @@ class PRM:
         waiting: list[tuple[TokenTree, list[tuple[int, ...]], list[list[tuple[int, ...]]]]] = []
 
         def flush() -> Iterator[list[list[float]]]:
-            values = iter(self._scores([tree for tree, _, _ in waiting]) if waiting else ())
+            try:
+                values = iter(self._scores([tree for tree, _, _ in waiting]) if waiting else ())
+            except torch.OutOfMemoryError:
+                values = iter([score for _, sequences, _ in waiting for score in self._scores_of(sequences)])
             for _, sequences, encoded in waiting:
                 scores = {sequence: next(values) for sequence in sequences}
                 yield [[scores[sequence] for sequence in program] for program in encoded]
@@ -184,6 +188,24 @@ class PRM:
                 yield from flush()
             waiting.append((tree, sequences, encoded))
         yield from flush()
+
+    def _scores_of(self, sequences: Sequence[tuple[int, ...]]) -> list[float]:
+        """One score per sequence; a tree that does not fit into the device's memory is halved until it does."""
+        try:
+            return self._scores([build_tree(sequences)])
+        except torch.OutOfMemoryError:
+            if len(sequences) == 1:
+                raise UserError(
+                    f"a text of {len(sequences[0])} tokens does not fit into the memory of {self.model.device}; "
+                    "lower max_length or use another device"
+                ) from None
+        order = sorted(range(len(sequences)), key=lambda index: sequences[index])  # neighbours share most
+        half = len(order) // 2
+        scores = [0.0] * len(order)
+        for part in (order[:half], order[half:]):
+            for index, score in zip(part, self._scores_of([sequences[index] for index in part]), strict=True):
+                scores[index] = score
+        return scores
 
     @torch.inference_mode()
     def _scores(self, trees: Sequence[TokenTree]) -> list[float]:
