@@ -1,12 +1,12 @@
 """What does label correction cost? Time and memory of training with and without it, against data size and backbone size.
 
 Trains random backbones of several shapes on programs composed from the tested functions of make_controlled.py, one pass over
-the data, with upper level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts; each in a fresh process, so
-that its peak memory is its own. Both levels take the same number of programs per step.
+the data, with upper level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts; each in a fresh process,
+so that its peak memory is its own. Both levels take the same number of programs per step.
 
     python src/study_overhead.py --config configs/study.yaml
 
-Writes overhead.json, overhead.md and two figures. Times are processor times of training alone (model and data are loaded before).
+Writes overhead.json, overhead.md and two figures. Times are processor times of training alone: model and data are there before.
 """
 
 from __future__ import annotations
