@@ -204,6 +204,22 @@ print(2 * n)
         needs="landlock",
     ),
     Attack(
+        "change the mode of the host's files",
+        HARMLESS,
+        """
+import os
+n = int(input())
+for path in ("@SCRATCH@/keep", "@SCRATCH@", "/tmp", "/"):
+    try:
+        os.chmod(path, 0)
+        os.utime(path, (0, 0))
+    except OSError:
+        pass
+print(2 * n)
+""",
+        needs="landlock",
+    ),
+    Attack(
         "daemon by double fork",
         ("passed", "runtime_error"),
         """
@@ -462,7 +478,18 @@ def solve(n):
     Attack(
         "leave the folder unreadable for the next program",
         ("passed",),
-        "import os\nn = int(input())\nopen('left', 'w').write('behind')\nos.chmod('.', 0)\nprint(2 * n)",
+        """
+import os
+n = int(input())
+open("left", "w").write("behind")
+os.makedirs("../tmp/a/b")
+for path in ("../tmp/a", ".", "..", "/sandbox"):
+    try:
+        os.chmod(path, 0)
+    except OSError:
+        pass
+print(2 * n)
+""",
     ),
     Attack(
         "find the grader's modules",

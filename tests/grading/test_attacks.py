@@ -51,6 +51,8 @@ def run_attacks(attacks: list[Attack], level: str, folder) -> tuple[dict[str, st
             parents = [parent.pid for parent in process.parents()]
             if ours in parents:
                 wrong.append(f"process {process.pid} survived")
+    if kept.stat().st_mode & 0o777 != 0o666 or kept.stat().st_mtime < 1:
+        wrong.append("the mode or time of a file was changed")
     if sorted(path.name for path in folder.iterdir()) != ["keep"] or kept.read_text() != "untouched":
         wrong.append(f"the scratch folder was changed: {sorted(path.name for path in folder.iterdir())}")
     wrong += [f"{path} was planted" for path in ("/tmp/planted", "/etc/planted", "/dev/shm/planted") if os.path.exists(path)]
@@ -61,7 +63,7 @@ def run_attacks(attacks: list[Attack], level: str, folder) -> tuple[dict[str, st
 def test_attacks_fail_at_every_level_that_withstands_them(level, tmp_path):
     attacks = [attack for attack in ATTACKS if LEVELS.index(level) <= LEVELS.index(attack.needs)]
     if level != LEVELS[0]:
-        attacks = attacks[::3]  # the weaker levels share all but the entering
+        attacks = [attack for number, attack in enumerate(attacks) if number % 3 == 0 or "mode" in attack.name]
     try:
         verdicts, wrong = run_attacks(attacks, level, tmp_path)
     except GradingError as error:

@@ -44,6 +44,7 @@ _SCOPE_ALL = 0b11  # abstract Unix sockets, signals
 
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/etc/ssl/openssl.cnf")
+_BOX_FOLDERS = ("work", "tmp", "shm")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -200,16 +201,24 @@ def mount_box(size: int) -> None:
     """A fresh, empty file system in memory with the three folders that a program may write to."""
     options = f"mode=755,size={size},nr_inodes=16384"
     sc.mount("sandbox", BOX, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
-    for name in ("work", "tmp", "shm"):
+    for name in _BOX_FOLDERS:
         os.mkdir(f"{BOX}/{name}", 0o700)
 
 
 def is_box_clean(sandbox: Sandbox) -> bool:
-    """Whether a program has left nothing in its folders."""
-    if sandbox.has_pid_namespace:
-        usage = os.statvfs(BOX)
-        return usage.f_files - usage.f_ffree == 4
-    return not any(os.listdir(os.path.join(sandbox.folder, name)) for name in ("work", "tmp", "shm"))
+    """Whether a program has left its folders as it found them: empty, and with their modes."""
+    try:
+        if os.stat(sandbox.folder).st_mode & 0o7777 != (0o755 if sandbox.has_pid_namespace else 0o700):
+            return False
+        for name in _BOX_FOLDERS:
+            if os.stat(f"{sandbox.folder}/{name}").st_mode & 0o7777 != 0o700:
+                return False
+            if not sandbox.has_pid_namespace and os.listdir(f"{sandbox.folder}/{name}"):
+                return False
+        usage = os.statvfs(sandbox.folder)
+    except OSError:
+        return False
+    return not sandbox.has_pid_namespace or usage.f_files - usage.f_ffree == 1 + len(_BOX_FOLDERS)
 
 
 def folder_bytes(sandbox: Sandbox) -> int:
@@ -237,7 +246,7 @@ def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> San
     keeps = False
     if os.geteuid() == 0:
         number = 2_000_000_000 + os.getpid() % 100_000_000  # a user of its own, so that process limits count apart
-        for path in (folder, *(os.path.join(folder, name) for name in ("work", "tmp", "shm"))):
+        for path in (folder, *(os.path.join(folder, name) for name in _BOX_FOLDERS)):
             os.chown(path, number, number)
         readable = all(_others_may_reach(path) for path in interpreter_folders())
         if not readable and level == "rlimits":
@@ -260,7 +269,8 @@ def _others_may_reach(path: str) -> bool:
 
 def make_folder(folder: str) -> None:
     """Empty a worker's folder on disk (levels below ``namespaces``) and make its three parts anew."""
-    for name in ("work", "tmp", "shm"):
+    os.chmod(folder, 0o700)
+    for name in _BOX_FOLDERS:
         path = os.path.join(folder, name)
         if os.path.isdir(path):
             os.chmod(path, 0o700)
@@ -286,7 +296,7 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
     elif sandbox.level == "landlock":
         _restrict_by_landlock(sandbox)
         sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH if sandbox.keeps_read_capability else 0)
-        sc.install_seccomp(build_filter(network=False, signal_only=os.getpid()))
+        sc.install_seccomp(build_filter(network=False, signal_only=os.getpid(), file_attributes=False))
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # so that it may look at itself in /proc; the zygote it was forked from may not be
 
 
@@ -335,7 +345,7 @@ def _restrict_by_landlock(sandbox: Sandbox) -> None:
     for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"):
         sc.landlock_allow_path(ruleset, path, 0b110 & handled)
     sc.landlock_allow_path(ruleset, f"/proc/{os.getpid()}", _FS_READ)
-    for name in ("work", "tmp", "shm"):
+    for name in _BOX_FOLDERS:
         sc.landlock_allow_path(ruleset, os.path.join(sandbox.folder, name), handled)
     sc.landlock_restrict_self(ruleset)
     os.close(ruleset)

@@ -14,11 +14,9 @@ import json
 import marshal
 import os
 import random
-import signal
 import sys
 import time
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -78,8 +76,7 @@ def _stream(fd: int, mode: str, **settings: Any) -> io.TextIOWrapper:
 
 
 def prepare_interpreter() -> None:
-    """Make the interpreter look new: signals, arguments, limits, random state."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Make the zygote's interpreter look new to every program: arguments, limits, random state."""
     sys.argv = ["solution.py"]
     sys.set_int_max_str_digits(INT_DIGITS)
     sys.setrecursionlimit(1000 + _DEPTH)
@@ -94,9 +91,7 @@ def read_all(fd: int) -> bytes:
 
 def compile_source(source: bytes) -> types.CodeType:
     """Compile a program's text; raises whatever the compiler raises, described by :func:`describe_compile_error`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return compile(source, "solution.py", "exec", dont_inherit=True)
+    return compile(source, "solution.py", "exec", dont_inherit=True)
 
 
 def describe_compile_error(error: BaseException) -> str:

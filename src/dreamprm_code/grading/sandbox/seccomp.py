@@ -80,6 +80,27 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "adjtimex": (159, 171),
     "clock_adjtime": (305, 266),
 }
+# Changes of modes, owners, attributes and times, which landlock does not judge.
+_FILE_ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+}
 # A process may set its own limits and priority, never another's: the argument that names the process must be 0.
 _SELF_ONLY = {"prlimit64": (302, 261, 0), "sched_setaffinity": (203, 122, 0), "setpriority": (141, 140, 1)}
 _CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
@@ -98,11 +119,12 @@ def _deny(number: int = errno.EPERM) -> int:
     return 0x00050000 | number
 
 
-def build_filter(*, network: bool, signal_only: int | None = None) -> bytes:
+def build_filter(*, network: bool, signal_only: int | None = None, file_attributes: bool = True) -> bytes:
     """A classic BPF program for this machine.
 
     ``network`` leaves internet sockets to a network namespace; without it only Unix sockets may be made. ``signal_only``
-    is a process id: signals to any other process are refused, for hosts where nothing else separates processes.
+    is a process id: signals to any other process are refused, for hosts where nothing else separates processes. Without
+    ``file_attributes`` no mode, owner or time of a file may be changed, for hosts where the program sees foreign files.
 
     Raises:
         OSError: the processor's system call numbers are not known here.
@@ -120,7 +142,10 @@ def build_filter(*, network: bool, signal_only: int | None = None) -> bytes:
     if machine == "x86_64":  # the x32 variants of every call
         program += [(_JGE, 0, 1, 0x40000000), (_RET, 0, 0, _deny(errno.ENOSYS))]
     rules: dict[int, list[tuple[int, int, int, int]]] = {
-        numbers[column]: [(_RET, 0, 0, _deny())] for numbers in _DENIED.values() if numbers[column] is not None
+        numbers[column]: [(_RET, 0, 0, _deny())]
+        for table in (_DENIED, {} if file_attributes else _FILE_ATTRIBUTES)
+        for numbers in table.values()
+        if numbers[column] is not None
     }
 
     def look_at(argument: int, tests: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

@@ -204,7 +204,6 @@ class Supervisor:
                 outcomes = [TestOutcome("compile_error", "the text cannot be encoded as UTF-8")]
             else:
                 zygote = self.zygotes.for_program(source)
-                self._clean(zygote)
                 if self.settings.official:
                     outcomes = self._grade_functional(zygote, tests, source, all_tests)
                 elif tests.func_name is None:
@@ -262,6 +261,8 @@ class Supervisor:
                 answer, output, errors = self._run_with_pipes(
                     zygote, message, [text, compiled] if first else [compiled], given.encode(), len(tests.outputs[index])
                 )
+                if not answer["clean"]:
+                    self._clean(zygote)
                 outcome = self._judge_end(answer, errors)
                 if first and os.waitstatus_to_exitcode(answer["status"]) == NOT_COMPILED:
                     return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
@@ -272,8 +273,6 @@ class Supervisor:
                 outcomes.append(outcome)
                 if outcome.verdict != "passed" and not all_tests:
                     break
-                if not answer["clean"]:
-                    self._clean(zygote)
         finally:
             os.close(text)
             os.close(compiled)
@@ -415,10 +414,13 @@ class Supervisor:
                         pipes.close_input()
                     if zygote.fileno() in events:
                         answer = json.loads(self._hear(zygote))
-                    if not self._take_results(reader, tests, outcomes, all_tests):
-                        if answer is None:
-                            self._tell(zygote, zy.KILL, [])
-                            self._hear(zygote)
+                    go_on = self._take_results(reader, tests, outcomes, all_tests)
+                    if not go_on and answer is None:
+                        self._tell(zygote, zy.KILL, [])
+                        answer = json.loads(self._hear(zygote))
+                    if answer is not None and not answer["clean"]:
+                        self._clean(zygote)
+                    if not go_on:
                         return
                     if time.monotonic() > deadline:
                         raise WorkerBroken("the zygote does not answer")

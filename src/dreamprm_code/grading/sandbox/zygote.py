@@ -7,6 +7,7 @@ whatever a program left behind.
 
 from __future__ import annotations
 
+import _signal
 import contextlib
 import fcntl
 import gc
@@ -56,6 +57,7 @@ class Zygote:
                 continue
         self._names = program.names_with_prelude()
         program.make_streams()
+        program.prepare_interpreter()
         _forget_own_modules()
         gc.collect()
         gc.freeze()
@@ -95,7 +97,7 @@ class Zygote:
                 os.dup2(fd, number)
             os.closerange(len(fds), 1 << 16)
             os.chdir(self.sandbox.work)
-            program.prepare_interpreter()
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             isolation.confine_program(self.sandbox, self.limits, total_cpu)
             style = test["style"]
             if style == "stdin":
