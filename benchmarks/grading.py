@@ -1,0 +1,280 @@
+"""Measure the grader against its claims, on reference data (problems, programs and verdicts in one folder per set).
+
+    python benchmarks/grading.py verdicts   [--compat livecodebench]    every reference verdict reproduced?
+    python benchmarks/grading.py hostile    [--repeat 5]                 programs written to break graders
+    python benchmarks/grading.py slow       [--busy 8]                   verdicts beside busy loops
+    python benchmarks/grading.py throughput                              programs/s against two simpler harnesses
+    python benchmarks/grading.py resume     [--rows 20000]               memory, kill -9, once and only once
+
+``--data`` is the folder of the reference data, ``--workers`` the number of worker processes (2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from dreamprm_code.grading import Grader, GraderConfig, GradeRequest  # noqa: E402
+from dreamprm_code.grading.sandbox import official  # noqa: E402
+from dreamprm_code.grading.sandbox.compare import compare_output_officially, lines_of  # noqa: E402
+from dreamprm_code.problems import load_problems, test_cases  # noqa: E402
+from dreamprm_code.records import Problem  # noqa: E402
+
+SETS = ("livecodebench", "leetcode", "mbpp", "humaneval")
+NAMES = {"pass": "passed"}
+OFFICIAL_RATES = {"livecodebench": 55.5, "leetcode": 46.4}
+"""Programs/s of LiveCodeBench's grader with two processes on two idle cores, as recorded beside the reference data."""
+
+
+def read_set(data: Path, name: str) -> tuple[dict[str, Problem], list[dict[str, Any]]]:
+    problems = {problem.question_id: problem for problem in load_problems(data / name / "problems.jsonl")}
+    return problems, [json.loads(line) for line in (data / name / "programs.jsonl").open()]
+
+
+def requests_for(problems: dict[str, Problem], rows: list[dict[str, Any]], mark: str = "") -> Iterator[GradeRequest]:
+    """One request per row, its key the row's index; ``mark`` makes texts that were not graded before."""
+    return (GradeRequest(index, problems[row["question_id"]], row["code"] + mark) for index, row in enumerate(rows))
+
+
+def verdicts(args: argparse.Namespace) -> None:
+    field = "official_passed" if args.compat == "livecodebench" else "fair_passed"
+    for name in args.sets or SETS:
+        problems, rows = read_set(args.data, name)
+        with Grader(GraderConfig(workers=args.workers, compat=args.compat)) as grader:
+            started = time.perf_counter()
+            wrong, undecided, counts = [], 0, Counter()
+            for result in grader.grade(requests_for(problems, rows)):
+                wanted = rows[result.key][field]
+                counts[str(result.verdict)] += 1
+                undecided += wanted is None
+                if wanted is not None and wanted != result.passed:
+                    wrong.append((rows[result.key]["question_id"], rows[result.key]["solution_idx"], str(result.verdict)))
+        seconds = time.perf_counter() - started
+        decided = len(rows) - undecided
+        print(f"{name}: {decided - len(wrong)} of {decided} {field} reproduced ({undecided} undecided) "
+              f"in {seconds:.1f} s; {dict(counts)}; isolation {grader.isolation}; different: {wrong}")  # fmt: skip
+
+
+def hostile(args: argparse.Namespace) -> None:
+    problems, rows = read_set(args.data, "hostile")
+    runs: list[dict[int, str]] = []
+    for number in range(args.repeat):
+        with tempfile.TemporaryDirectory() as scratch:
+            os.chmod(scratch, 0o777)
+            changed = [row | {"code": row["code"].replace("@SCRATCH@", scratch)} for row in rows]
+            started = time.perf_counter()
+            with Grader(GraderConfig(workers=args.workers, isolation=args.isolation)) as grader:
+                found = {result.key: str(result.verdict) for result in grader.grade(requests_for(problems, changed))}
+            touched = os.listdir(scratch)
+        runs.append(found)
+        bad = [rows[key]["name"] for key, verdict in found.items()
+               if verdict not in [NAMES.get(name, name) for name in rows[key]["acceptable_verdicts"]]]  # fmt: skip
+        print(f"run {number + 1}: {len(rows) - len(bad)} of {len(rows)} acceptable in {time.perf_counter() - started:.1f} s, "
+              f"isolation {grader.isolation}, files touched: {touched}, unacceptable: {bad}")  # fmt: skip
+    unstable = [rows[key]["name"] for key in runs[0] if len({run[key] for run in runs}) > 1]
+    print(f"verdicts that differ between {len(runs)} runs: {unstable}")
+
+
+SLOW = {
+    "loop": "while time.process_time() < {s}: pass",
+    "strings": "while time.process_time() < {s}: x = 'ab' * 10000; x.replace('a', 'cd')",
+    "sorting": "while time.process_time() < {s}: sorted(range(50000), key=lambda v: -v)",
+    "big integers": "while time.process_time() < {s}: pow(3, 20000) % 1000003",
+    "memory": "while time.process_time() < {s}: bytearray(20000000)",
+    "recursion": "def f(n): return n < 2 or f(n - 1) + f(n - 2)\nwhile time.process_time() < {s}: f(18)",
+    "dictionaries": "while time.process_time() < {s}: d = {{k: k for k in range(50000)}}",
+    "four threads": "import threading\ndef f():\n  while time.process_time() < {s}: pass\n"
+    "ts = [threading.Thread(target=f) for _ in range(4)]\nfor t in ts: t.start()\nfor t in ts: t.join()",
+    "a child": "import os\nif os.fork() == 0:\n  while time.process_time() < {s}: pass\n  os._exit(0)\nos.wait()",
+    "sleep and work": "time.sleep(3)\nwhile time.process_time() < {s}: pass",
+    "numpy": "import numpy\nwhile time.process_time() < {s}: numpy.sort(numpy.arange(200000)[::-1])",
+    "system calls": "import os\nwhile time.process_time() < {s}: os.stat('/')",
+}
+"""Programs that use {s} seconds of CPU time, each in its way."""
+
+
+def slow(args: argparse.Namespace) -> None:
+    problems, rows = read_set(args.data, "slow")
+    some = next(iter(problems.values()))
+    for number, (name, code) in enumerate(SLOW.items()):
+        tests = json.dumps([{"input": "1", "output": "2", "testtype": "stdin"}])
+        problems[name] = some.model_copy(update={"question_id": name, "public_test_cases": tests})
+        seconds = 1.5 + 3 * number / len(SLOW)
+        text = f"import time\n{code.format(s=seconds)}\nprint(2 * int(input()))"
+        rows.append({"question_id": name, "solution_idx": 0, "code": text})
+    for busy in (0, args.busy):
+        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+        try:
+            started = time.perf_counter()
+            with Grader(GraderConfig(workers=args.workers)) as grader:
+                results = list(grader.grade(requests_for(problems, rows)))
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+        failed = [(rows[result.key]["question_id"], result.reason) for result in results if not result.passed]
+        most = max(result.cpu_seconds for result in results)
+        load = os.getloadavg()[0]
+        print(f"{busy} busy loops: {len(rows) - len(failed)} of {len(rows)} passed in {time.perf_counter() - started:.0f} s, "
+              f"most CPU time {most:.2f} s, load {load:.1f}; not passed: {failed}")  # fmt: skip
+
+
+# Two simpler harnesses
+
+
+def _run_tests(tests: list[tuple[str, str]], code: str, func_name: str | None) -> bool:
+    if func_name is None:
+        call: Callable[[Any], str] = official._stdin_caller(code)
+        return all(compare_output_officially(json.loads(call(given)), lines_of(wanted)) for given, wanted in tests)
+    call = official._function_caller(code, func_name)
+    return all(
+        official.decode(json.loads(call([json.loads(line) for line in given.split("\n")]))) == json.loads(wanted)
+        for given, wanted in tests
+    )
+
+
+def _child(tests: list[tuple[str, str]], code: str, func_name: str | None, answers: Any) -> None:
+    official._disable_functions()
+    answers.append(_run_tests(tests, code, func_name))
+
+
+def manager_harness(job: tuple[list[tuple[str, str]], str, str | None]) -> None:
+    """Per program a Manager process, two lists in it, and a forked process: the structure of LiveCodeBench's grader."""
+    manager = multiprocessing.Manager()
+    answers, _ = manager.list(), manager.list()
+    process = multiprocessing.Process(target=_child, args=(*job, answers))
+    process.start()
+    process.join(timeout=7 * len(job[0]) + 5)
+    if process.is_alive():
+        process.kill()
+
+
+def fresh_interpreter(job: tuple[list[tuple[str, str]], str, str | None]) -> None:
+    """Per program one new interpreter that runs all its tests."""
+    text = f"import sys; sys.path[:0] = {[str(ROOT / 'benchmarks'), str(ROOT / 'src/dreamprm_code/grading')]!r}\n"
+    text += "from sandbox import official\nimport json, sys\n"
+    text += "tests, code, name = json.load(sys.stdin)\n"
+    text += "call = official._stdin_caller(code) if name is None else official._function_caller(code, name)\n"
+    text += "for given, _ in tests: call(given if name is None else [json.loads(line) for line in given.split('\\n')])\n"
+    subprocess.run([sys.executable, "-c", text], input=json.dumps(job).encode(), capture_output=True, check=False)
+
+
+def throughput(args: argparse.Namespace) -> None:
+    import numpy  # noqa: F401  the official harness has it loaded when it forks
+
+    for name in args.sets or ("livecodebench", "leetcode", "mbpp", "humaneval"):
+        problems, rows = read_set(args.data, name)
+        rows = [row for row in rows if row["fair_passed"] is not None]
+        random.Random(0).shuffle(rows)
+        with Grader(GraderConfig(workers=args.workers)) as grader:
+            used = {result.key: result.cpu_seconds for result in grader.grade(requests_for(problems, rows[: args.programs]))}
+            rows = [rows[key] for key in sorted(used) if used[key] <= args.most_cpu]
+            jobs = [
+                ([(test.input, test.output) for test in test_cases(problem).all], row["code"], problem.func_name)
+                for row in rows
+                for problem in [problems[row["question_id"]]]
+            ]
+            rates: dict[str, list[float]] = {"ours": [], "manager": [], "fresh": []}
+            inside: list[float] = []
+            for turn in range(args.repeat):
+                started = time.perf_counter()
+                results = list(grader.grade(requests_for(problems, rows, f"\n# {turn}")))
+                seconds = time.perf_counter() - started
+                rates["ours"].append(len(rows) / seconds)
+                inside.append(sum(result.cpu_seconds for result in results) / (args.workers * seconds))
+                for kind, harness in (("manager", manager_harness), ("fresh", fresh_interpreter)):
+                    started = time.perf_counter()
+                    _in_threads(harness, jobs, args.workers)
+                    rates[kind].append(len(rows) / (time.perf_counter() - started))
+        ours, manager, fresh = (sorted(rates[kind])[len(rates[kind]) // 2] for kind in ("ours", "manager", "fresh"))
+        recorded = OFFICIAL_RATES.get(name)
+        against = f", {ours / recorded:.1f}x the recorded {recorded}/s" if recorded else ""
+        share = 100 * sorted(inside)[len(inside) // 2]
+        print(f"{name} ({len(rows)} programs of at most {args.most_cpu} s, {args.workers} workers, median of {args.repeat}, "
+              f"load {os.getloadavg()[0]:.1f}): {ours:.1f} programs/s{against}; "
+              f"{ours / manager:.1f}x the official structure ({manager:.1f}/s), {ours / fresh:.1f}x one fresh interpreter per "
+              f"program ({fresh:.1f}/s); {share:.0f}% of the processors' time inside programs")  # fmt: skip
+
+
+def _in_threads(harness: Callable[[Any], None], jobs: Iterable[Any], workers: int) -> None:
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(harness, jobs))
+
+
+def resume(args: argparse.Namespace) -> None:
+    """Grade many rows with src/grade.py, kill it half way, run it again."""
+    _, rows = read_set(args.data, "mbpp")
+    with tempfile.TemporaryDirectory() as folder:
+        programs, out, times = Path(folder) / "programs.jsonl", Path(folder) / "graded.jsonl", 0
+        with programs.open("w") as stream:
+            for index in range(args.rows):
+                row = rows[index % len(rows)]
+                code = f"{row['code']}\n# {index}"
+                stream.write(json.dumps({"question_id": row["question_id"], "solution_idx": index, "code": code}) + "\n")
+        command = [sys.executable, str(ROOT / "src/grade.py"), "--problems", str(args.data / "mbpp/problems.jsonl"),
+                   "--solutions", str(programs), "--out", str(out), "--workers", str(args.workers)]  # fmt: skip
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        peak = 0
+        while process.poll() is None:
+            time.sleep(0.2)
+            peak = max(peak, _resident(process.pid))
+            done = out.stat().st_size if out.exists() else 0
+            if not times and done and sum(1 for _ in out.open("rb")) >= args.rows // 2:
+                process.kill()
+                process.wait()
+                times = sum(1 for _ in out.open("rb"))
+                process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - started
+        keys = Counter((row["question_id"], row["solution_idx"]) for row in map(json.loads, out.open()))
+        peak_kb = max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+        print(f"{args.rows} rows in {seconds:.0f} s ({args.rows / seconds:.0f}/s), killed after {times}: "
+              f"{len(keys)} graded, {sum(count > 1 for count in keys.values())} twice, {args.rows - len(keys)} lost; "
+              f"peak memory of any one process {peak_kb / 1024:.0f} MiB")  # fmt: skip
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+    except (OSError, IndexError):
+        return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = {"verdicts": verdicts, "hostile": hostile, "slow": slow, "throughput": throughput, "resume": resume}
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--sets", nargs="*", choices=SETS)
+    parser.add_argument("--compat", default="none", choices=("none", "livecodebench"))
+    parser.add_argument("--isolation", default="auto")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--busy", type=int, default=8)
+    parser.add_argument("--programs", type=int, default=200, help="programs of each set for the throughput")
+    parser.add_argument("--most-cpu", type=float, default=0.5, help="leave out programs that use more CPU time (seconds)")
+    parser.add_argument("--rows", type=int, default=20000)
+    args = parser.parse_args()
+    if not args.data.is_dir():
+        parser.error(f"{args.data}: no reference data; give their folder with --data")
+    commands[args.command](args)
+
+
+if __name__ == "__main__":
+    main()

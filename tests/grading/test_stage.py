@@ -1,0 +1,123 @@
+"""src/grade.py as a user runs it: both kinds of rows, resume after kill -9, clear errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+from grading_problems import PROBLEMS
+
+from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.records import GradedProgram
+
+
+@pytest.fixture
+def files(tmp_path):
+    write_rows(tmp_path / "problems.jsonl", PROBLEMS.values())
+    return tmp_path
+
+
+def command(root, python, folder, *flags):
+    return [
+        python, str(root / "src/grade.py"), "--problems", str(folder / "problems.jsonl"),
+        "--solutions", str(folder / "programs.jsonl"), "--out", str(folder / "graded.jsonl"), *flags,
+    ]  # fmt: skip
+
+
+def write_programs(folder, rows):
+    (folder / "programs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_both_kinds_of_rows(root, python, files):
+    right, wrong = "print(2 * int(input()))", "print(0)"
+    write_programs(
+        files,
+        [
+            {"question_id": "double", "code_list": [right, wrong, ""]},
+            {"question_id": "secret", "solution_idx": 7, "code": right, "finish_reason": "stop"},
+        ],
+    )
+    done = subprocess.run(command(root, python, files, "--workers", "2"), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    graded = {row.key: str(row.verdict) for row in read_rows(files / "graded.jsonl", GradedProgram)}
+    assert graded == {
+        ("double", 0): "passed",
+        ("double", 1): "wrong_answer",
+        ("double", 2): "no_code",
+        ("secret", 7): "wrong_answer",
+    }
+    assert "4 programs (wrong_answer 2, passed 1, no_code 1)" in done.stdout
+    assert "isolation" in done.stdout
+
+
+def test_a_killed_run_goes_on_and_grades_each_program_once(root, python, files):
+    rows = [
+        {"question_id": "double", "solution_idx": n, "code": f"import time\ntime.sleep(0.01)\nprint(2 * int(input()))  # {n}"}
+        for n in range(150)
+    ]
+    write_programs(files, rows)
+    out = files / "graded.jsonl"
+    process = subprocess.Popen(command(root, python, files), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and not (out.exists() and out.read_bytes().count(b"\n") >= 30):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    with out.open("ab") as stream:
+        stream.write(b'{"question_id": "double", "solu')  # torn by the kill
+    first = out.read_bytes().count(b"\n")
+    assert 30 <= first < 150
+    done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"{150 - first} graded now" in done.stdout
+    counts = Counter(row.key for row in read_rows(out, GradedProgram))
+    assert set(counts.values()) == {1}
+    assert len(counts) == 150
+
+
+@pytest.mark.parametrize(
+    ("rows", "flags", "message"),
+    [
+        ([{"question_id": "double"}], [], "programs.jsonl:1: field 'solution_idx' is missing"),
+        ([{"question_id": "double", "solution_idx": 0}], [], "programs.jsonl:1: field 'code' is missing"),
+        ([{"question_id": "none", "code_list": ["x"]}], [], "no problem 'none'"),
+        ([{"question_id": "double", "code_list": ["x"]}] * 2, [], "is already at"),
+        ([{"question_id": "double", "code_list": ["x"]}], ["--isolation", "required:armour"], "isolation is"),
+        ([{"question_id": "double", "code_list": ["x"]}], ["--cpu-limit-s", "0"], "cpu_limit_s is 0"),
+        ([{"question_id": "double", "code_list": ["x"]}], ["--workers", "0"], "workers is 0"),
+    ],
+)
+def test_mistakes_are_one_clear_line(root, python, files, rows, flags, message):
+    write_programs(files, rows)
+    done = subprocess.run(command(root, python, files, *flags), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (files / "graded.jsonl").exists() or not (files / "graded.jsonl").read_bytes()
+
+
+def test_other_settings_or_programs_are_not_mixed_into_a_file(root, python, files):
+    write_programs(files, [{"question_id": "double", "code_list": ["print(2 * int(input()))"]}])
+    assert subprocess.run(command(root, python, files), capture_output=True, timeout=60).returncode == 0
+    before = (files / "graded.jsonl").read_bytes()
+    done = subprocess.run(command(root, python, files, "--cpu-limit-s", "3"), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "cpu_limit_s" in done.stderr
+    write_programs(files, [{"question_id": "double", "code_list": ["print(0)"]}])
+    done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "has changed since it was graded" in done.stderr
+    assert (files / "graded.jsonl").read_bytes() == before
+
+
+def test_the_ray_engine_says_what_is_missing():
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        from dreamprm_code.grading import GraderConfig, GradingError, open_grader
+
+        with pytest.raises(GradingError, match="pip install"):
+            open_grader(GraderConfig(), "ray")
+    else:
+        pytest.skip("ray is installed here")
