@@ -71,7 +71,8 @@ def main(args: argparse.Namespace) -> None:
     device = torch.device(args.device)
     dtype = getattr(torch, args.dtype)
     problems = load(args)
-    model = build_model(f"random:{args.shape}", dtype=dtype, seed=args.seed).to(device).eval()
+    with device:  # billions of random weights are drawn on the GPU at once
+        model = build_model(f"random:{args.shape}", dtype=dtype, seed=args.seed).eval()
     cast_lora(model, dtype)
     torch.nn.init.normal_(model.head.weight, std=0.05)
     sequences = [sequence for problem in problems for sequence in problem.sequences]
@@ -120,8 +121,9 @@ def _measure_released(
     config = type(model.decoder.config).from_dict(model.decoder.config.to_dict())
     config._attn_implementation = "sdpa"
     targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
-    lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    lm = get_peft_model(lm, LoraConfig(r=8, lora_alpha=16, target_modules=targets)).to(device).eval()
+    with device:
+        lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        lm = get_peft_model(lm, LoraConfig(r=8, lora_alpha=16, target_modules=targets)).eval()
     head = torch.nn.Linear(config.hidden_size, 1, device=device)
     released = measure(lambda: score_as_released(lm, head, problems, args.batch_size), device, 1, warm_up=device.type == "cuda")
     tokens = sum(len(sequence) for problem in problems for sequence in problem.sequences)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_dicts
-from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
+from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.records import Problem
 
@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-problems", type=int, default=4)
     parser.add_argument("--candidates", type=int, default=8, help="programs per problem (default: 8)")
     parser.add_argument("--format", default="native", choices=("native", "released"))
-    parser.add_argument("--vocabulary", type=int, default=_VOCABULARY, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -54,7 +53,8 @@ def load(args: argparse.Namespace) -> list[ProblemTokens]:
         raise UserError("--problems, --solutions and --tokenizer belong together")
     if not given:
         generator = np.random.default_rng(args.seed)
-        return [generate(generator, args.candidates, args.format, args.vocabulary) for _ in range(args.num_problems)]
+        vocabulary = min(_VOCABULARY, SHAPES[args.shape]["vocab_size"]) if args.shape in SHAPES else _VOCABULARY
+        return [generate(generator, args.candidates, args.format, vocabulary) for _ in range(args.num_problems)]
     problems = list(_from_files(args))
     if not problems:
         raise UserError(f"{args.solutions}: no programs for the problems of {args.problems}")

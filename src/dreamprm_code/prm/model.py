@@ -160,7 +160,7 @@ def make_head(hidden_size: int, bias: bool, dtype: torch.dtype, seed: int) -> nn
     head = nn.Linear(hidden_size, 1, bias=bias, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        head.weight.copy_(torch.randn(1, hidden_size, generator=generator) / hidden_size)
+        head.weight.copy_(torch.randn(1, hidden_size, generator=generator, device="cpu") / hidden_size)
         if bias:
             head.bias.zero_()
     return head
