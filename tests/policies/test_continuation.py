@@ -40,6 +40,8 @@ def test_a_prefix_is_kept_line_by_line():
     assert keep_prefix(PREFIX, PREFIX) == (PREFIX, True)
     trailing_blanks = PREFIX.replace("\n", "  \n")
     assert keep_prefix(trailing_blanks + REST, PREFIX) == (PREFIX + REST, True), "the prefix's own text is put in place"
+    comment = PREFIX + "  # prints 4"
+    assert keep_prefix(comment + REST, PREFIX) == (comment + REST, True), "a comment changes no function"
 
 
 @pytest.mark.parametrize(

@@ -21,17 +21,14 @@ from enum import StrEnum
 FENCE = "```python\n"
 _RESTART = re.compile(r"\s*```(python|py)\b|\s*(Here|Sure|Certainly|Below)\b")
 
+_REST_OF_LINE = re.compile(r"\s*(#.*)?")
+
 
 class ContinuationMode(StrEnum):
     CONTINUE_FINAL = "continue_final"
     PREFILL = "prefill"
     COMPLETION = "completion"
     INSTRUCTION = "instruction"
-
-    @property
-    def starts_answer(self) -> bool:
-        """Whether the answer is started for the model, so that it comes back without its start."""
-        return self is not ContinuationMode.INSTRUCTION
 
 
 def started_answer(prefix: str) -> str:
@@ -69,7 +66,7 @@ def program_of(output: str, prefix: str | None, extract_code: Callable[[str], st
 
 
 def keep_prefix(code: str, prefix: str) -> tuple[str, bool]:
-    """Whether a program begins with the prefix, line by line, blanks at line ends aside.
+    """Whether a program begins with the prefix, line by line; blanks at line ends and a comment after its last line may differ.
 
     Returns the program with the prefix's own text in that place (so that ``code.startswith(prefix)`` holds), and True; or the
     program as it is, and False.
@@ -77,11 +74,16 @@ def keep_prefix(code: str, prefix: str) -> tuple[str, bool]:
     head, lines = prefix.split("\n"), code.split("\n")
     while head and not head[-1].strip():  # blank lines after the last function are no part of what must be kept
         head.pop()
-    if not head or [line.rstrip() for line in lines[: len(head)]] != [line.rstrip() for line in head]:
+    if not head or [line.rstrip() for line in lines[: len(head) - 1]] != [line.rstrip() for line in head[:-1]]:
         return code, False
-    blank_lines = prefix.count("\n") + 1 - len(head)
-    rest = lines[len(head) :]
-    for _ in range(blank_lines):
+    last, rest = lines[len(head) - 1 : len(head)], lines[len(head) :]
+    end = head[-1].rstrip()
+    if not last or not last[0].startswith(end) or not _REST_OF_LINE.fullmatch(last[0], len(end)):
+        return code, False
+    num_blank = prefix.count("\n") + 1 - len(head)
+    if num_blank == 0:
+        return "\n".join([prefix + last[0][len(end) :].rstrip(), *rest]), True
+    for _ in range(num_blank):
         if rest and not rest[0].strip():
             rest.pop(0)
-    return "\n".join([prefix, *rest]) if not blank_lines else prefix + "\n".join(rest), True
+    return prefix + "\n".join(rest), True
