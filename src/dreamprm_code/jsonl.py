@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.records import Record, RecordError
 
 RecordT = TypeVar("RecordT", bound=Record)
+LOCK_WAIT_S = 3.0  # a process killed a moment ago may hold its lock until its memory is freed
 
 
 class JsonlError(UserError):
@@ -130,10 +132,7 @@ class RowAppender:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self.path.open("ab+")
         try:
-            try:
-                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise JsonlError(f"{self.path}: another process is writing this file; wait for it or stop it") from None
+            self._lock()
             self._cut_torn_line()
             self.keys: set[tuple] = set()
             for number, row in enumerate(iter_rows(self.path, record), start=1):
@@ -145,6 +144,17 @@ class RowAppender:
         except BaseException:
             self._stream.close()
             raise
+
+    def _lock(self) -> None:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise JsonlError(f"{self.path}: another process is writing this file; wait for it or stop it") from None
+                time.sleep(0.05)
 
     def _cut_torn_line(self) -> None:
         size = self._stream.seek(0, os.SEEK_END)
