@@ -1,0 +1,223 @@
+"""Which part matters? One command, one table: label correction, aggregation, step granularity, N, prompt, splitter fallback.
+
+Trains a PRM for each upper level (train_prm.py with the settings of the configuration) and chooses among the test candidates
+with every variant. One variant differs from the base (upper level `labels`, aggregation `mean`, function steps, all
+candidates) in one thing:
+
+* label correction: none, weights, labels; the PRM is trained anew for each;
+* aggregation: every one there is, on the base PRM's scores;
+* granularity: the base PRM scores line prefixes, or whole programs, in place of functions;
+* N: fewer candidates, expected over all subsets;
+* prompt: the base PRM on candidates sampled with the plain prompt (`plain_solutions`), if there are any;
+* splitter: only candidates that obey the Chain-of-Function rules, only those that break one, only those that do not parse
+  (one step); each against a random choice among the same candidates.
+
+    python src/ablations.py --config configs/demo.yaml
+
+Writes ablations/ under the data directory: a folder per PRM, ablations.json and ablations.md. It resumes like its stages.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from cli import run_stage
+from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.prm import PRM
+from dreamprm_code.prm.scoring import StepSettings
+from dreamprm_code.problems import load_problems, split_by_windows, windows_from
+from dreamprm_code.records import Problem, Solution
+from dreamprm_code.selection import (
+    AGGREGATIONS,
+    DEFAULT_AGGREGATION,
+    DEFAULT_SWEEP,
+    CandidateSet,
+    baseline_method,
+    candidate_sets,
+    oracle_method,
+    outcomes,
+    paired_test,
+    prm_method,
+    table_row,
+)
+from dreamprm_code.selection.scoring import score_solutions
+from dreamprm_code.steps import cof_violations, split_program
+
+UPPERS = ("none", "weights", "labels")
+BASE = "labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    data_dir: Path = option(help="folder of the run, with the outputs of the sampling stages")
+    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
+    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id")
+    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open")
+    train_config: Path = option(Path("configs/demo.yaml"), help="configuration of the trainings")
+    train_flags: list[str] = option([], help="flags for each training, e.g. --train-flags=--bilevel-steps=50")
+    solutions: Path | None = option(None, help="candidates (default: test_solutions.jsonl of the data directory)")
+    plain_solutions: Path | None = option(None, help="candidates sampled with the plain prompt, for the same problems")
+    sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates")
+    seed: int = option(42, help="of the bootstrap")
+
+
+class Variant(NamedTuple):
+    """One line of the table; ``values`` holds each problem's expected pass, ``base`` what it is compared with."""
+
+    ablation: str
+    variant: str
+    num_candidates: int
+    values: list[float | None]
+    base: list[float | None]
+
+
+def train_prm(config: Config, upper: str) -> Path:
+    """Run the training stage; returns the checkpoint."""
+    out_dir = config.data_dir / "ablations" / upper
+    command = [sys.executable, str(Path(__file__).with_name("train_prm.py")), "--config", str(config.train_config)]
+    command += ["--data-dir", str(config.data_dir), "--out-dir", str(out_dir), "--upper", upper, *config.train_flags]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UserError(f"training with upper level {upper} failed (see above): {' '.join(command)}")
+    return out_dir / "prm"
+
+
+class Candidates:
+    """Test problems, their solutions, and scores by (PRM, granularity), each computed once and kept in a file."""
+
+    def __init__(self, config: Config, problems: Sequence[Problem], path: Path, name: str):
+        self.config, self.problems, self.name = config, problems, name
+        known = {problem.question_id for problem in problems}
+        self.solutions = [row for row in read_rows(path, Solution) if row.question_id in known]
+        if not self.solutions:
+            raise UserError(f"{path}: no candidate belongs to a problem of the test window")
+
+    def sets(self, checkpoint: Path, granularity: str = "function", keep: set[tuple] | None = None) -> list[CandidateSet]:
+        """Candidate sets with step scores; ``keep`` leaves only some candidates (and problems that have any)."""
+
+        def open_prm() -> PRM:
+            prm = PRM.from_pretrained(checkpoint)
+            if granularity != prm.steps.granularity:
+                prm.steps = StepSettings(prm.steps.max_steps, granularity)
+            return prm
+
+        path = checkpoint.parent / f"scores_{self.name}_{granularity}.jsonl"
+        scores, _ = score_solutions(open_prm, self.problems, self.solutions, path)
+        chosen = [row for row in self.solutions if keep is None or row.key in keep]
+        return candidate_sets(self.problems, chosen, scores)
+
+
+def values_of(sets: Sequence[CandidateSet], aggregation: str = DEFAULT_AGGREGATION, n: int | None = None) -> list[float | None]:
+    method = prm_method(aggregation)
+    return outcomes(sets, [method], n)[method.name]
+
+
+def largest(sets: Sequence[CandidateSet]) -> int:
+    return max(len(item.candidates) for item in sets)
+
+
+def variants(config: Config, candidates: Candidates, checkpoints: dict[str, Path], plain: Candidates | None) -> list[Variant]:
+    base_sets = candidates.sets(checkpoints[BASE])
+    base, size = values_of(base_sets), largest(base_sets)
+    random, oracle = baseline_method("random"), oracle_method()
+    bounds = outcomes(base_sets, [random, oracle])
+    found = [Variant("bounds", name, size, bounds[name], base) for name in ("random", "oracle")]
+    for upper, checkpoint in checkpoints.items():
+        found.append(Variant("label correction", upper, size, values_of(candidates.sets(checkpoint)), base))
+    found += [Variant("aggregation", name, size, values_of(base_sets, name), base) for name in AGGREGATIONS]
+    for granularity in ("function", "line", "program"):
+        sets = candidates.sets(checkpoints[BASE], granularity)
+        found.append(Variant("step granularity", granularity, size, values_of(sets), base))
+    sizes = sorted({n for n in config.sweep if n < size} | {size})
+    found += [Variant("N", str(n), n, values_of(base_sets, n=n), base) for n in sizes]
+    if plain is not None:
+        sets = plain.sets(checkpoints[BASE])
+        by_problem = dict(zip([item.question_id for item in sets], values_of(sets), strict=True))
+        aligned = [by_problem.get(item.question_id) for item in base_sets]
+        found.append(Variant("prompt", "Chain-of-Function", size, base, base))
+        found.append(Variant("prompt", "plain", largest(sets), aligned, base))
+    for name, keep in adherence(candidates).items():
+        sets = candidates.sets(checkpoints[BASE], keep=keep)
+        if sets:
+            chance = outcomes(sets, [random])["random"]
+            found.append(Variant("splitter", f"{name} ({len(keep)} programs)", largest(sets), values_of(sets), chance))
+    return found
+
+
+def adherence(candidates: Candidates) -> dict[str, set[tuple]]:
+    """Keys of the candidates with a program: those that obey the Chain-of-Function rules, break one, or do not parse."""
+    names = {problem.question_id: problem.func_name for problem in candidates.problems}
+    groups: dict[str, set[tuple]] = {"obey the rules": set(), "break a rule": set(), "do not parse": set()}
+    for row in candidates.solutions:
+        if not row.code.strip():
+            continue
+        if split_program(row.code).fallback is not None:
+            group = "do not parse"
+        else:
+            group = "break a rule" if cof_violations(row.code, names[row.question_id]) else "obey the rules"
+        groups[group].add(row.key)
+    return groups
+
+
+def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
+    """The rows for JSON, and as Markdown."""
+    rows = []
+    for item in found:
+        row = table_row(item.variant, item.num_candidates, "overall", item.values, seed)
+        test = paired_test(item.values, item.base, seed)
+        rows.append(
+            {
+                "ablation": item.ablation,
+                "variant": item.variant,
+                "num_candidates": item.num_candidates,
+                "num_solved": row.num_solved,
+                "num_problems": row.num_problems,
+                "num_ungraded": row.num_ungraded,
+                "pass_at_1": row.pass_at_1,
+                "low": row.low,
+                "high": row.high,
+                "difference": test.difference,
+                "p_value": test.p_value,
+            }
+        )
+    lines = [
+        "# Ablations",
+        "",
+        "Difference and p: paired by problem, against the base (splitter: against a random choice).",
+        "",
+    ]
+    lines += ["| ablation | variant | N | solved | pass@1 (%) | 95% interval | difference | p |", "|---" * 8 + "|"]
+    for row in rows:
+        share, low, high = (f"{100 * row[name]:.1f}" for name in ("pass_at_1", "low", "high"))
+        solved = f"{row['num_solved']:.2f} of {row['num_problems']}"
+        lines.append(
+            f"| {row['ablation']} | {row['variant']} | {row['num_candidates']} | {solved} | {share} | {low} to {high} | "
+            f"{100 * row['difference']:+.1f} | {row['p_value']:.2f} |"
+        )
+    return rows, "\n".join(lines) + "\n"
+
+
+def main(config: Config) -> None:
+    test = split_by_windows(load_problems(config.problems, config.release), windows_from(config.windows)).require("test")
+    candidates = Candidates(config, test, config.solutions or config.data_dir / "test_solutions.jsonl", "cof")
+    plain = Candidates(config, test, config.plain_solutions, "plain") if config.plain_solutions else None
+    checkpoints = {upper: train_prm(config, upper) for upper in UPPERS}
+    rows, text = table(variants(config, candidates, checkpoints, plain), config.seed)
+    out_dir = config.data_dir / "ablations"
+    write_bytes_atomic(out_dir / "ablations.json", [json.dumps(rows, indent=1).encode(), b"\n"])
+    write_bytes_atomic(out_dir / "ablations.md", [text.encode()])
+    print(text)
+    without = "" if plain else "; no plain candidates given (--plain-solutions), so no line for the prompt"
+    print(f"ablations: {len(rows)} variants on {len(test)} problems{without} -> {out_dir}/ablations.md")
+
+
+if __name__ == "__main__":
+    run_stage(Config, "ablations", __doc__, main)

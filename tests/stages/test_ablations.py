@@ -1,0 +1,66 @@
+"""One command, one table: the ablations on toy files with a tiny backbone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+import yaml
+from test_train_prm import PROGRAM, backbone, labels, problem, solution  # noqa: F401  (backbone is a fixture)
+
+from dreamprm_code.jsonl import write_rows
+from dreamprm_code.selection import AGGREGATIONS
+
+
+@pytest.fixture
+def run(tmp_path, backbone):  # noqa: F811
+    """Two test problems with four candidates each, of which the first passes; the last does not parse."""
+    ids = {"train": ["t0", "t1", "t2", "t3"], "meta": ["m0", "m1"], "test": ["e0", "e1"]}
+    dates = {"train": "2024-01-05", "meta": "2024-06-05", "test": "2024-09-05"}
+    write_rows(tmp_path / "problems.jsonl", [problem(name, dates[side]) for side, names in ids.items() for name in names])
+    data_dir = tmp_path / "run"
+    write_rows(data_dir / "step_labels.jsonl", [row for i, name in enumerate(ids["train"]) for row in labels(name, i)])
+    write_rows(data_dir / "meta_solutions.jsonl", [solution(name, i, i == 0) for name in ids["meta"] for i in range(2)])
+    candidates = [solution(name, i, i == 0) for name in ids["test"] for i in range(3)]
+    candidates += [solution(name, 3, False).model_copy(update={"code": "def main(:\n"}) for name in ids["test"]]
+    write_rows(data_dir / "test_solutions.jsonl", candidates)
+    windows = {"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"], "test": ["2024-08-01", None]}
+    training = {"backbone": f"random:{backbone}", "dtype": "float32", "device": "cpu", "tensorboard": False, "progress": False}
+    training |= {"warmup_steps": 2, "bilevel_steps": 2, "window_programs": 2, "meta_programs": 2, "checkpoint_every": 2}
+    shared = {"problems": str(tmp_path / "problems.jsonl"), "data_dir": str(data_dir), "windows": windows, "seed": 1}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"shared": shared, "train_prm": training}))
+    return tmp_path
+
+
+def test_every_ablation_has_its_lines_and_counts_are_right(run, root, python):
+    config = str(run / "config.yaml")
+    command = [python, str(root / "src" / "ablations.py"), "--config", config, "--train-config", config]
+    command += ["--plain-solutions", str(run / "run" / "test_solutions.jsonl")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((run / "run" / "ablations" / "ablations.json").read_text())
+    variants = {}
+    for row in rows:
+        variants.setdefault(row["ablation"], {})[row["variant"]] = row
+    assert set(variants["label correction"]) == {"none", "weights", "labels"}
+    assert set(variants["aggregation"]) == set(AGGREGATIONS)
+    assert set(variants["step granularity"]) == {"function", "line", "program"}
+    assert set(variants["N"]) == {"1", "2", "4"}
+    assert set(variants["prompt"]) == {"Chain-of-Function", "plain"}
+    assert variants["bounds"]["oracle"]["num_solved"] == 2.0
+    assert variants["bounds"]["random"]["num_solved"] == pytest.approx(0.5)  # one of four, twice
+    assert variants["N"]["1"]["num_solved"] == pytest.approx(0.5)  # one candidate drawn at random is a random choice
+    assert variants["splitter"]["do not parse (2 programs)"]["num_solved"] == 0.0
+    base = variants["label correction"]["labels"]["num_solved"]
+    assert base == variants["aggregation"]["mean"]["num_solved"] == variants["step granularity"]["function"]["num_solved"]
+    assert base == variants["prompt"]["plain"]["num_solved"] == variants["N"]["4"]["num_solved"]
+    text = (run / "run" / "ablations" / "ablations.md").read_text()
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == len(rows) + 1
+
+
+def test_no_candidates_is_one_clear_error(run, root, python):
+    config = str(run / "config.yaml")
+    command = [python, str(root / "src" / "ablations.py"), "--config", config, "--solutions", str(run / "nothing.jsonl")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2 and "nothing.jsonl" in done.stderr and "Traceback" not in done.stderr
