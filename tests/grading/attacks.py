@@ -380,9 +380,9 @@ print(2 * n if shared == -1 and memory == -1 else "got it")
         "import os\nn = int(input())\nblock = b'x' * (1 << 20)\nfor _ in range(1024):\n    os.write(1, block)",
     ),
     Attack(
-        "complain for one gigabyte, then answer",
+        "complain at length, then answer",
         ("passed",),
-        "import os\nn = int(input())\nblock = b'x' * (1 << 20)\nfor _ in range(1024):\n    os.write(2, block)\nprint(2 * n)",
+        "import os\nn = int(input())\nblock = b'x' * (1 << 20)\nfor _ in range(64):\n    os.write(2, block)\nprint(2 * n)",
     ),
     Attack(
         "write one huge file",
@@ -523,6 +523,34 @@ def solve(n):
         ("wrong_answer", "runtime_error", "time_limit"),
         "def solve(n):\n    return 1 << 33000000",
         "double_function",
+    ),
+    Attack(
+        "sleep uninterruptibly in vfork",
+        ("time_limit",),
+        """
+import ctypes
+n = int(input())
+libc = ctypes.PyDLL(None)
+if libc.vfork() == 0:
+    libc.pause()
+""",
+    ),
+    Attack(
+        "folders nested too deep to walk",
+        HARMLESS,
+        """
+import os
+n = int(input())
+try:
+    for _ in range(3000):
+        os.mkdir("d")
+        os.chdir("d")
+except OSError:
+    pass
+import time
+time.sleep(0.3)
+print(2 * n)
+""",
     ),
     Attack(
         "wait on a pipe that nobody fills",

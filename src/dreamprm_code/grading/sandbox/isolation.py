@@ -16,10 +16,12 @@ Every level is entered as an ordinary user or as root; as root the program runs 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
 import sys
+import time
 from dataclasses import dataclass
 
 from . import syscalls as sc
@@ -224,12 +226,14 @@ def is_box_clean(sandbox: Sandbox) -> bool:
 def folder_bytes(sandbox: Sandbox) -> int:
     """Bytes in a folder on disk, as far as they can be counted; a folder in memory has a size of its own."""
     total = 0
-    for parent, _, files in os.walk(sandbox.folder):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-            except OSError:
-                continue
+    try:
+        for top in _BOX_FOLDERS:
+            for parent, _, files in os.walk(os.path.join(sandbox.folder, top)):
+                for name in files:
+                    with contextlib.suppress(OSError):
+                        total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    except RecursionError:  # a program nests folders to hide in them
+        return 1 << 62
     return total
 
 
@@ -272,17 +276,31 @@ def make_folder(folder: str) -> None:
     os.chmod(folder, 0o700)
     for name in _BOX_FOLDERS:
         path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            os.chmod(path, 0o700)
-            if not any(os.scandir(path)):
-                continue
-            for parent, names, _ in os.walk(path):
-                for child in names:
-                    os.chmod(os.path.join(parent, child), 0o700, follow_symlinks=False) if not os.path.islink(
-                        os.path.join(parent, child)
-                    ) else None
-            shutil.rmtree(path)
+        if os.path.lexists(path):
+            _remove(path)
+        if os.path.lexists(path):  # too deep to remove: out of the way of the next program
+            os.rename(path, os.path.join(folder, f"left-{time.monotonic_ns()}"))
         os.mkdir(path, 0o700)
+
+
+def _remove(path: str) -> None:
+    """Remove a tree whose folders may have lost their modes."""
+
+    def allow(_function: object, failed: str, _error: object) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(os.path.dirname(failed), 0o700)
+            if not os.path.islink(failed) and os.path.isdir(failed):
+                os.chmod(failed, 0o700)
+                shutil.rmtree(failed, ignore_errors=True)
+            else:
+                os.unlink(failed)
+
+    with contextlib.suppress(OSError, RecursionError):
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+            return
+        os.chmod(path, 0o700)
+        shutil.rmtree(path, onerror=allow)
 
 
 def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:

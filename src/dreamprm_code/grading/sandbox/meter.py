@@ -74,7 +74,7 @@ class Meter:
                 running, waiting, _ = stream.read().split()
             with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stream:
                 state = stream.read().rpartition(b")")[2].split()[0]
-            self.is_runnable |= state in (b"R", b"D")
+            self.is_runnable |= state == b"R"
             self._threads[thread] = int(running) + int(waiting)
 
     def _processes(self) -> list[str]:

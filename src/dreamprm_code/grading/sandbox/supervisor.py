@@ -5,6 +5,7 @@ Started as ``python supervisor_start.py FD``: one process for each worker, one j
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -165,6 +166,9 @@ def _become_zygote(
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if connection.recv(1) != zy.READY:
             os._exit(0)
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # nothing to hide yet, and /proc/self is to be written to
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
+            stream.write("500")  # if the host runs out of memory, programs go first
         if level == "namespaces":
             enter_namespaces(settings.memory_folder_bytes)
             sandbox = Sandbox(level, folder, settings.memory_folder_bytes, seccomp=build_filter(network=True))

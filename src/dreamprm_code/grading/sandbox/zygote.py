@@ -164,7 +164,9 @@ class Zygote:
             return "sleep"
         if not self.sandbox.has_pid_namespace and isolation.folder_bytes(self.sandbox) > self.sandbox.memory_folder_bytes:
             return "files"
-        return "wall" if watch.wall() > limits.wall else None
+        if watch.wall() > limits.wall:
+            return "sleep" if watch.sleep > limits.sleep else "wall"
+        return None
 
     def _kill_all(self) -> None:
         if self.sandbox.has_pid_namespace:
