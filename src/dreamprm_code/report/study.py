@@ -18,6 +18,8 @@ from dreamprm_code.report.plots import Series, line_figure, save_png
 
 BASE_ARM = "none"
 HEADLINE_ARM = "labels + agreement"
+ARM_ORDER = (BASE_ARM, "released", "weights", "labels", HEADLINE_ARM)
+"""Order in the tables; other arms follow by name."""
 
 COLUMNS = {
     "label_mae": "label MAE",
@@ -57,7 +59,7 @@ class Estimate(NamedTuple):
     num: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]" if self.num > 1 else f"{self.mean:.3f}"
 
 
 def estimate(values: Iterable[float | None]) -> Estimate | None:
@@ -95,7 +97,8 @@ def summarize(rows: Sequence[StudyRow]) -> list[dict]:
     """One entry per cell and arm: estimates, differences to ``none`` paired by seed, share of the label error left."""
     found = []
     for (noise, rate), arms in sorted(_cells(rows).items()):
-        for arm, runs in arms.items():
+        for arm in sorted(arms, key=lambda name: (ARM_ORDER.index(name) if name in ARM_ORDER else len(ARM_ORDER), name)):
+            runs = arms[arm]
             names = next(iter(runs.values())).metrics
             metrics = {name: estimate(run.metrics.get(name) for run in runs.values()) for name in names}
             differences = {name: _paired(runs, arms.get(BASE_ARM, {}), name) for name in metrics}
@@ -149,7 +152,7 @@ def markdown(rows: Sequence[StudyRow], headline_rate: float) -> str:
             continue
         first = cell[0]["metrics"]
         seeds = max(entry["num_seeds"] for entry in cell)
-        lines += [f"## {noise.replace('_', ' ')} noise, rate {headline_rate:.0%}, {seeds} seeds", ""]
+        lines += [f"## {noise.replace('_', ' ')} noise, rate {headline_rate:.0%}, seeds: {seeds}", ""]
         titles = {"MAE": "label_before_mae", "AUROC": "label_before_auroc", "ECE": "label_before_ece"}
         before = ", ".join(f"{title} {first[name]}" for title, name in titles.items() if first[name])
         lines += [f"Labels before correction: {before}.", *_choice_line(first), "", *_table(cell), "", *_differences(cell), ""]
