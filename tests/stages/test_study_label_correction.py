@@ -63,7 +63,7 @@ def test_other_settings_in_the_same_folder_are_refused(root, python, finished):
 
 
 def test_paired_differences_by_hand():
-    """Seeds 0, 1: 0.8 - 0.6 and 0.9 - 0.6, mean 0.25, sd 0.0707, t(0.975, 1) = 12.706: half width 0.635."""
+    """Differences 0.2, 0.3, 0.4: mean 0.3, sd 0.1, t(0.975, 2) = 4.303: half width 4.303 * 0.1 / sqrt(3) = 0.248."""
 
     def row(seed: int, arm: str, value: float) -> StudyRow:
         metrics = {"label_mae": value, "label_before_mae": 0.5, "label_before_auroc": 0.5, "label_before_ece": 0.1}
@@ -71,5 +71,7 @@ def test_paired_differences_by_hand():
             noise="independent", rate=0.3, seed=seed, arm=arm, cpu_seconds=1.0, num_labels=1, num_features=1, metrics=metrics
         )
 
-    rows = [row(0, "none", 0.6), row(1, "none", 0.6), row(0, "labels", 0.8), row(1, "labels", 0.9)]
-    assert "| labels | 0.250 [-0.385, 0.885] |" in markdown(rows, 0.3)
+    values = [(0, 0.6, 0.8), (1, 0.6, 0.9), (2, 0.5, 0.9)]
+    rows = [row(seed, arm, value) for seed, *pair in values for arm, value in zip(("none", "labels"), pair, strict=True)]
+    assert "| labels | 0.300 [0.052, 0.548] |" in markdown(rows, 0.3)
+    assert "| labels | 0.250 |" in markdown(rows[:4], 0.3)  # two seeds: a mean without an interval

@@ -50,8 +50,11 @@ class StudyRow(Record):
     metrics: dict[str, float | None]
 
 
+MIN_SEEDS = 3
+
+
 class Estimate(NamedTuple):
-    """A mean over seeds with its 95% t-interval (no width for one seed)."""
+    """A mean over seeds with its 95% t-interval; shown from MIN_SEEDS seeds on, for of fewer it says nothing."""
 
     mean: float
     low: float
@@ -59,7 +62,7 @@ class Estimate(NamedTuple):
     num: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]" if self.num > 1 else f"{self.mean:.3f}"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]" if self.num >= MIN_SEEDS else f"{self.mean:.3f}"
 
 
 def estimate(values: Iterable[float | None]) -> Estimate | None:
@@ -193,8 +196,8 @@ def _figure_series(entries: Sequence[dict], metric: str, arms: Sequence[str]) ->
         series[arm] = Series(
             [100 * rate for rate, _ in points],
             [value.mean for _, value in points],
-            [value.low for _, value in points],
-            [value.high for _, value in points],
+            [value.low if value.num >= MIN_SEEDS else value.mean for _, value in points],
+            [value.high if value.num >= MIN_SEEDS else value.mean for _, value in points],
         )
     return series
 
