@@ -49,10 +49,11 @@ class NgramEncoder:
     def num_features(self) -> int:
         return len(self._index)
 
-    def _grams(self, question_id: str, prefix: str) -> set[tuple[str, ...]]:
+    def _grams(self, question_id: str, prefix: str) -> list[tuple[str, ...]]:
+        """Each n-gram once, in the order of the text: the order of features must not depend on the hashes of a process."""
         tokens = (question_id, *code_tokens(prefix))
         padded = ("",) * (self.length - 1) + tokens
-        return {padded[start : start + self.length] for start in range(len(tokens))}
+        return list(dict.fromkeys(padded[start : start + self.length] for start in range(len(tokens))))
 
     def encode(self, texts: Sequence[tuple[str, str]]) -> Tensor:
         """feature_SF, float32; n-grams outside the vocabulary are left out."""
