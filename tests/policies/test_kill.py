@@ -70,7 +70,7 @@ def test_twenty_kills_lose_and_repeat_nothing(tmp_path):
             while len(server.bodies) == asked_before and process.is_alive() and time.monotonic() - before < 30:
                 time.sleep(0.005)
             time.sleep(chance.uniform(0.0, 0.15))
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()  # a stage that has just ended by itself is no error
             process.join()
             kills += 1
             kept = whole_lines(path)
