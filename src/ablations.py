@@ -33,7 +33,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.scoring import StepSettings
-from dreamprm_code.problems import load_problems, split_by_windows, windows_from
+from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.selection import (
     AGGREGATIONS,
@@ -56,11 +56,8 @@ BASE = "labels"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(SplitSettings):
     data_dir: Path = option(help="folder of the run, with the outputs of the sampling stages")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id")
-    windows: dict[str, list[str | None]] = option(help="contest dates {train: [start, end], ...}, half-open")
     train_config: Path = option(Path("configs/demo.yaml"), help="configuration of the trainings")
     train_flags: list[str] = option([], help="flags for each training, e.g. --train-flags=--bilevel-steps=50")
     solutions: Path | None = option(None, help="candidates (default: test_solutions.jsonl of the data directory)")
@@ -206,7 +203,7 @@ def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
 
 
 def main(config: Config) -> None:
-    test = split_by_windows(load_problems(config.problems, config.release), windows_from(config.windows)).require("test")
+    test = config.window_split().require("test")
     candidates = Candidates(config, test, config.solutions or config.data_dir / "test_solutions.jsonl", "cof")
     plain = Candidates(config, test, config.plain_solutions, "plain") if config.plain_solutions else None
     checkpoints = {upper: train_prm(config, upper) for upper in UPPERS}

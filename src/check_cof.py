@@ -22,6 +22,7 @@ from dreamprm_code.generation import run_bounded
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems import iter_problems
+from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.prompts import solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
@@ -29,9 +30,7 @@ from dreamprm_code.steps import extract_code
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PolicySettings):
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
+class Config(ProblemSettings, PolicySettings):
     num_samples: int = option(100, help="programs to sample, one per problem")
     solutions: Path | None = option(None, help="report on these Solution rows instead of sampling")
 

@@ -29,6 +29,7 @@ from dreamprm_code.prm import PRM
 from dreamprm_code.prm.checkpoint import read_config
 from dreamprm_code.prm.scoring import StepSettings
 from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
+from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import CorrectedLabel, Problem, Solution, SolutionScores, StepLabel
 from dreamprm_code.report import to_text
 from dreamprm_code.report.evaluation_report import EvaluationReport, TrainingPart, write_evaluation_report
@@ -41,11 +42,9 @@ Scores = Mapping[tuple[str, int], SolutionScores]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(ProblemSettings):
     data_dir: Path = option(help="folder of the run")
     out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
     windows: dict[str, list[str | None]] = option(
         {}, help="contest dates {test: [start, end], ...}, half-open; none: all problems"
     )

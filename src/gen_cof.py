@@ -21,7 +21,7 @@ from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, ru
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.policies import BudgetReached, Completion, CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
@@ -29,13 +29,8 @@ from dreamprm_code.steps import cof_violations
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PolicySettings):
+class Config(SplitSettings, PolicySettings):
     data_dir: Path = option(help="folder of the run")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(
-        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
-    )
     num_solutions: int = option(1, help="programs per problem")
     retries: int = option(0, help="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest")
     grade_workers: int = option(2, help="programs graded at once")
@@ -78,8 +73,7 @@ async def follow_rules(config: Config, sampler: Sampler, problem: Problem, sampl
 
 
 def main(config: Config) -> None:
-    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
-    problems = split.require("train")
+    problems = config.window_split().require("train")
     if config.dry_run:
         print("gen_cof: would send " + estimate((request for _, request in requests_of(config, problems, None)), config))
         return

@@ -26,19 +26,14 @@ from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.labels import StoppingRule, counts_for_label, step_labels, steps_of
 from dreamprm_code.manifest import read_manifest, write_manifest
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import continuation_messages, prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Rollout, Solution, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PolicySettings):
+class Config(SplitSettings, PolicySettings):
     data_dir: Path = option(help="folder of the run")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(
-        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
-    )
     temperature: float = option(0.3, help="sampling temperature of the rollouts; not sent to reasoning models")
     num_rollouts: int = option(16, help="completions per prefix, at most")
     rollout_price: float = option(
@@ -89,7 +84,7 @@ class StepTally(Counter):
 def main(config: Config) -> None:
     solutions_path = config.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
-    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
+    split = config.window_split()
     problems = {problem.question_id: problem for problem in split.require("train")}
     steps = [
         step

@@ -19,20 +19,15 @@ from dreamprm_code.config import option
 from dreamprm_code.generation import SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Solution
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(PolicySettings):
+class Config(SplitSettings, PolicySettings):
     split: str = option(help="whose problems", choices=("meta", "test"))
     data_dir: Path = option(help="folder of the run")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(
-        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
-    )
     style: str = option("cof", help="prompt: Chain-of-Function, or plain for the baseline", choices=("cof", "plain"))
     num_solutions: int = option(16, help="candidates per problem")
     grade_workers: int = option(2, help="programs graded at once")
@@ -51,8 +46,7 @@ def requests_of(
 
 
 def main(config: Config) -> None:
-    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
-    problems = split.require(config.split)
+    problems = config.window_split().require(config.split)
     if config.dry_run:
         print(
             f"gen_sol ({config.split}): would send "

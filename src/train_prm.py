@@ -5,8 +5,8 @@
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml
 
 Reads step_labels.jsonl (training problems) and meta_solutions.jsonl (clean outcomes); writes prm/ (the checkpoint with the
-lowest held-out loss), corrected_labels.jsonl, training_log.jsonl, tensorboard/ and resume/. Run it again after an
-interruption: it goes on from the last resume checkpoint.
+lowest held-out loss after the warm-up), corrected_labels.jsonl, training_log.jsonl, tensorboard/ and resume/. Run it again
+after an interruption: it goes on from the last resume checkpoint.
 """
 
 from __future__ import annotations
@@ -25,21 +25,16 @@ from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.prm.model import LoraSettings, PRMModel, lora_parameters
 from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
-from dreamprm_code.problems import iter_problems, split_by_windows, windows_from
+from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TrainConfig):
+class Config(SplitSettings, TrainConfig):
     data_dir: Path = option(help="folder of the run")
     out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
-    release: str | None = option(None, help="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
-    windows: dict[str, list[str | None]] = option(
-        help="contest dates {train: [start, end], ...}, half-open; null leaves a side open"
-    )
 
     backbone: str = option(help="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
     gguf_file: str | None = option(None, help="the GGUF file inside the backbone's folder or repository")
@@ -68,7 +63,7 @@ class Config(TrainConfig):
 
 def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
     """Problems of both sides, step labels and meta programs; each row on its side of the windows."""
-    split = split_by_windows(iter_problems(config.problems, config.release), windows_from(config.windows))
+    split = config.window_split()
     sides = {side: split.require(side) for side in ("train", "meta")}
     labels_path, meta_path = config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"
     labels, solutions = read_rows(labels_path, StepLabel), read_rows(meta_path, Solution)

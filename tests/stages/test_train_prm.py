@@ -105,7 +105,7 @@ def test_writes_checkpoint_labels_log_and_manifest(config, capsys):
     assert [row.mc_value for row in rows] == [((i + k) % 5) / 4 for i in range(4) for k in range(2)]
     assert any(row.corrected_value != row.mc_value for row in rows) and all(row.weight == 1.0 for row in rows)
     counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
-    assert counts["inner_rows"] == 8 and counts["validation_programs"] == 2 and 1 <= counts["best_step"] <= 5
+    assert counts["inner_rows"] == 8 and counts["validation_programs"] == 2 and 3 <= counts["best_step"] <= 5
     prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
     known = {row.question_id: row for row in read_rows(config.problems, Problem)}
     (scores,) = prm.score(known["m0"], [PROGRAM.format(n=1)])

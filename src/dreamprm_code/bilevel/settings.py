@@ -53,7 +53,9 @@ class TrainConfig:
         help="per outer step, labels move this share of the way to what their MC value and the PRM together say (tables.py)",
     )
 
-    eval_every: int = option(25, help="steps between validations; 0 = never, and the last step is kept")
+    eval_every: int = option(
+        25, help="steps between validations (those after the warm-up choose the checkpoint); 0 = never, the last step is kept"
+    )
     patience: int = option(0, help="stop after so many validations without improvement; 0 = never")
     checkpoint_every: int = option(25, help="steps between resume checkpoints; 0 = never")
     seed: int = option(42, help="seed of data order and new weights")

@@ -43,8 +43,9 @@ _AUTOCAST = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class TrainResult:
-    """``model`` holds the best parameters (by held-out loss; the last ones without validation). ``labels`` and ``weights`` are
-    the table at the end, in the order of ``TrainingData.keys``; ``best_labels`` those that the best step had.
+    """``model`` holds the best parameters: those of the validated step after the warm-up with the lowest held-out loss (of all
+    steps where ``bilevel_steps`` is 0; the last ones without validation). ``labels`` and ``weights`` are the table at the end,
+    in the order of ``TrainingData.keys``; ``best_labels`` those that the best step had.
     """
 
     model: nn.Module
@@ -247,10 +248,12 @@ class BiLevelRun:
         if not metrics:
             return True
         self.reporter.write("validation", step, metrics)
+        if step <= self.config.warmup_steps and self.config.bilevel_steps:
+            return True  # nothing is corrected yet; no candidate with upper none either, so that runs compare equal steps
         if not self.best or metrics["loss"] < self.best["metrics"]["loss"]:
             self.keep_best(step, metrics)
             self.stale = 0
-        elif step > self.config.warmup_steps:
+        else:
             self.stale += 1
         return not self.config.patience or self.stale < self.config.patience
 
