@@ -2,9 +2,10 @@
 
 Programs are composed from the tested functions that make_controlled.py wrote, by a policy whose success probabilities are
 known, so the true value of every prefix is known. Labels get sampling error (n rollouts) and, at a dialled rate, flips. A PRM
-that reads n-grams is trained on them by the project's own bi-level trainer with each kind of upper level, and by the released
-recipe. Reported: error of the training labels before and after correction, step scores against the truth and best-of-8 on new
-programs of the same problems and on new problems; means over seeds with 95% t-intervals, differences to `none` paired by seed.
+that reads n-grams, or the hidden states of a frozen language model (``--reader``), is trained on them by the project's own
+bi-level trainer with each kind of upper level, and by the released recipe. Reported: error of the training labels before and
+after correction, step scores against the truth and best-of-8 on new programs of the same problems and on new problems; means
+over seeds with 95% t-intervals, differences to `none` paired by seed.
 
     python src/study_label_correction.py --config configs/study.yaml
 
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, tensor_data, train
@@ -36,7 +38,9 @@ from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.labels.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
 from dreamprm_code.labels.simulated_policy import FunctionVariant, LabelNoise, pools_of
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
+from dreamprm_code.prm.hidden_states import HiddenStates, ScaledStates
 from dreamprm_code.prm.ngrams import LinearPRM, NgramEncoder
+from dreamprm_code.problems import load_problems
 from dreamprm_code.report.study import HEADLINE_ARM, StudyRow, write_study
 from dreamprm_code.selection import aggregate, auroc, calibration_bins, expected_calibration_error, select
 
@@ -59,12 +63,19 @@ KIND_ARMS = (*SWEEP_ARMS, "released")
 class Config:
     functions: Path = option(Path("data/demo/study/functions.jsonl"), help="tested functions, from make_controlled.py")
     out_dir: Path = option(Path("data/study-run"), help="where rows, tables and figure go")
+    reader: str = option(
+        "ngrams", help="what the linear head reads: ngrams, or the hidden states of a backbone (name, folder or GGUF file)"
+    )
+    reader_layers: int = option(20, help="layers of that backbone below the states")
+    problems: str = option("data/demo/problems.jsonl", help="the problems, for their statements (backbones only)")
     sweep_rates: list[float] = option([0.0, 0.1, 0.2, 0.3, 0.4], help="noise rates of independent flips")
     noise_kinds: list[str] = option(
         ["independent", "systematic", "weak_policy"], help="kinds of noise compared at headline_rate; every arm for the first"
     )
     headline_rate: float = option(0.3, help="noise rate at which all arms and kinds are compared")
-    num_seeds: int = option(5, help="data sets and trainings per cell")
+    seeds: list[int] = option(
+        list(range(10, 20)), help="data sets and trainings of each cell; 0 and 1 served to choose settings"
+    )
     train_problems: int = option(16, help="problems of training, meta and held-out programs")
     held_out_problems: int = option(8, help="problems that training never sees")
     train_programs: int = option(40, help="training programs per problem")
@@ -93,7 +104,7 @@ class Encoded:
     held_out: dict[str, tuple[tuple[ControlledProgram, ...], torch.Tensor]]
 
 
-def encode(config: Config, kind: str, rate: float, seed: int) -> Encoded:
+def draw(config: Config, kind: str, rate: float, seed: int) -> ControlledData:
     sizes = ControlledSizes(
         train_problems=config.train_problems,
         held_out_problems=config.held_out_problems,
@@ -106,20 +117,49 @@ def encode(config: Config, kind: str, rate: float, seed: int) -> Encoded:
     )
     if len(pools) < config.train_problems + config.held_out_problems:
         raise UserError(f"{config.functions}: {len(pools)} usable problems; lower train_problems or held_out_problems")
-    data = draw_data(pools, sizes, LabelNoise(kind, rate), seed)
+    return draw_data(pools, sizes, LabelNoise(kind, rate), seed)
+
+
+def prefix_texts(programs: Sequence[ControlledProgram]) -> list[tuple[str, str]]:
+    return [(program.question_id, prefix) for program in programs for prefix in program.prefixes]
+
+
+def hidden_states(config: Config) -> HiddenStates:
+    return HiddenStates(config.reader, config.reader_layers, config.out_dir / "hidden_states")
+
+
+def prepare_reader(config: Config, work: Sequence[tuple[str, float, int, list[str]]]) -> None:
+    """A backbone reads every prefix of the cells once, before the trainings start."""
+    texts = set()
+    for kind, rate, seed in {item[:3] for item in work}:
+        data = draw(config, kind, rate, seed)
+        texts |= {(step.question_id, step.prefix) for step in data.steps}
+        texts |= {(program.question_id, program.prefixes[-1]) for program in data.meta}
+        texts |= set(prefix_texts((*data.held_out_programs, *data.held_out_problems)))
+    problems = {problem.question_id: problem for problem in load_problems(config.problems)}
+    if unknown := {question_id for question_id, _ in texts} - problems.keys():
+        raise UserError(f"{config.problems}: has no problem {min(unknown)}, of which {config.functions} holds functions")
+    with tqdm(desc="hidden states", unit="problem") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        hidden_states(config).prepare(problems, texts, show)
+
+
+def encode(config: Config, kind: str, rate: float, seed: int) -> Encoded:
+    data = draw(config, kind, rate, seed)
     train_texts = [(step.question_id, step.prefix) for step in data.steps]
     meta_texts = [(program.question_id, program.prefixes[-1]) for program in data.meta]
-    encoder = NgramEncoder(train_texts + meta_texts)
-
-    def prefixes(programs: Sequence[ControlledProgram]) -> torch.Tensor:
-        return encoder.encode([(program.question_id, prefix) for program in programs for prefix in program.prefixes])
-
+    texts = train_texts + meta_texts
+    encoder = NgramEncoder(texts) if config.reader == "ngrams" else ScaledStates(hidden_states(config), texts)
     held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
     return Encoded(
         data,
         encoder.encode(train_texts),
         encoder.encode(meta_texts),
-        {name: (programs, prefixes(programs)) for name, programs in held_out.items()},
+        {name: (programs, encoder.encode(prefix_texts(programs))) for name, programs in held_out.items()},
     )
 
 
@@ -241,9 +281,9 @@ def run_cell(config: Config, kind: str, rate: float, seed: int, arms: Sequence[s
 def cells(config: Config) -> Iterator[tuple[str, float, int, list[str]]]:
     """``(kind, rate, seed, arms)``: every arm for the first kind at the headline rate, the main ones elsewhere."""
     for kind in config.noise_kinds:
-        for seed in range(config.num_seeds):
+        for seed in config.seeds:
             yield kind, config.headline_rate, seed, list(ARMS if kind == config.noise_kinds[0] else KIND_ARMS)
-    for seed in range(config.num_seeds):
+    for seed in config.seeds:
         for rate in config.sweep_rates:
             if not ("independent" in config.noise_kinds and rate == config.headline_rate):
                 yield "independent", rate, seed, list(SWEEP_ARMS)
@@ -264,7 +304,7 @@ def main(config: Config) -> None:
     started = time.monotonic()
     path = config.out_dir / "study_runs.jsonl"
     settings = dataclasses.asdict(config)
-    left_out = ("out_dir", "functions", "processes", "num_seeds", "sweep_rates", "noise_kinds", "headline_rate")
+    left_out = ("out_dir", "functions", "problems", "processes", "seeds", "sweep_rates", "noise_kinds", "headline_rate")
     identity = {name: value for name, value in settings.items() if name not in left_out}
     identity["functions"] = sha256_of(config.functions)
     check_resume(path, identity)
@@ -275,6 +315,8 @@ def main(config: Config) -> None:
             for kind, rate, seed, arms in cells(config)
             if (missing := [arm for arm in arms if (kind, rate, seed, arm) not in appender.keys])
         ]
+        if config.reader != "ngrams" and work:
+            prepare_reader(config, work)
         _in_processes(config, work, lambda rows: appender.append(*rows))
     sort_file(path, StudyRow)
     seconds = time.monotonic() - started

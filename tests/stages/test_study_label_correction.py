@@ -10,7 +10,7 @@ import pytest
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.report.study import StudyRow, estimate, markdown
 
-SMALL = """--num-seeds 2 --sweep-rates --noise-kinds independent --train-problems 6 --held-out-problems 2 --meta-programs 60
+SMALL = """--seeds 0 1 --sweep-rates --noise-kinds independent --train-problems 6 --held-out-problems 2 --meta-programs 60
     --warmup-steps 80 --bilevel-steps 250 --held-out-programs 16 --outer-lr 0.06 --agreement 0.1 --processes 1"""
 
 
