@@ -3,6 +3,7 @@
     python src/train_prm.py --config configs/demo.yaml
     python src/train_prm.py --config configs/demo.yaml --upper none --out-dir data/uncorrected
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml
+    torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml --backbone Qwen/Qwen2.5-Coder-32B --shard-backbone
 
 Reads step_labels.jsonl (training problems) and meta_solutions.jsonl (clean outcomes); writes prm/ (the checkpoint with the
 lowest held-out loss after the warm-up), corrected_labels.jsonl, training_log.jsonl, tensorboard/ and resume/. Run it again
@@ -19,6 +20,7 @@ import torch
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, build_training_data, train
+from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -48,6 +50,9 @@ class Config(SplitSettings, TrainConfig):
     )
     head_bias: bool = option(False, help="a bias in the head (the released code's; export then needs token classification)")
     gradient_checkpointing: bool = option(False, help="recompute layers in backward passes: less memory, more time")
+    shard_backbone: bool = option(
+        False, help="spread the frozen backbone over torchrun's processes (FSDP): for one that a GPU cannot hold"
+    )
 
     format: str = option("native", help="input text: ours, or the released checkpoint's", choices=("native", "released"))
     max_length: int | None = option(None, help="longest text in tokens; shortens problem statements, never code")
@@ -93,7 +98,8 @@ def identity_of(config: Config) -> dict[str, object]:
     """The settings beside the training loop's that decide the result."""
     names = [name for name in Config.__dataclass_fields__ if name not in TrainConfig.__dataclass_fields__]
     paths = ("data_dir", "out_dir", "problems", "release", "windows")  # what they hold is known by the data's fingerprint
-    return {name: getattr(config, name) for name in names if name not in (*paths, "gradient_checkpointing")}
+    memory = ("gradient_checkpointing", "shard_backbone")  # they change no result
+    return {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
 
 
 def main(config: Config) -> None:
@@ -119,6 +125,10 @@ def main(config: Config) -> None:
         freeze_lower_layers(prm.model, config.trained_layers)
     if config.gradient_checkpointing:
         prm.model.enable_gradient_checkpointing()
+    if config.shard_backbone:
+        device = training_device(config.device)
+        Processes.from_environment(device)
+        prm.shard_backbone(device)
     data = build_training_data(
         problems,
         labels,
@@ -133,9 +143,10 @@ def main(config: Config) -> None:
         seed=config.seed,
     )
     result = train(config, data, out_dir, prm.model, identity)
+    if result.is_first_process or config.shard_backbone:
+        prm.save_pretrained(out_dir / "prm")
     if not result.is_first_process:
         return
-    prm.save_pretrained(out_dir / "prm")
     write_rows(labels_path, data.corrected(result.labels, result.weights))
     moved = sum(abs(label - mc_value) for label, mc_value in zip(result.labels, data.mc_value, strict=True))
     counts = {

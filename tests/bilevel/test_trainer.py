@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import train_worker
@@ -196,24 +196,35 @@ def result_of(out: Path) -> dict[str, torch.Tensor]:
     return torch.load(out / "result.pt", weights_only=True)
 
 
+def kill_in_the_bilevel_stage(command: list[str], out: Path) -> None:
+    """Start it, wait for five bi-level steps in the log, kill -9 every process of it."""
+    process = subprocess.Popen(command, env=environment())
+    log = out / "training_log.jsonl"
+    deadline = time.monotonic() + 120
+    while (not log.exists() or log.read_bytes().count(b"bi-level") < 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in psutil.Process(process.pid).children(recursive=True):  # torchrun's workers
+        child.kill()
+    process.kill()
+    process.wait()
+    assert (out / "resume" / "state.pt").exists() and not (out / "result.pt").exists()
+
+
+def assert_same_result(one: Path, other: Path) -> None:
+    results = result_of(one), result_of(other)
+    assert results[0].keys() == results[1].keys()
+    for name in results[0]:
+        assert torch.equal(results[0][name], results[1][name]), name
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     """kill -9 in the middle of the bi-level stage; final weights, labels and log are those of a run without the kill."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     train_worker.run(out=str(straight), dropout=0.1)
-    process = subprocess.Popen(launch(killed, dropout=0.1, sleep=0.05), env=environment())
-    log = killed / "training_log.jsonl"
-    deadline = time.monotonic() + 120
-    while (not log.exists() or log.read_bytes().count(b"bi-level") < 5) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (killed / "resume" / "state.pt").exists() and not (killed / "result.pt").exists()
+    kill_in_the_bilevel_stage(launch(killed, dropout=0.1, sleep=0.05), killed)
     train_worker.run(out=str(killed), dropout=0.1)
-    one, other = result_of(straight), result_of(killed)
-    assert one.keys() == other.keys()
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
+    assert_same_result(straight, killed)
 
     def rows(out: Path) -> list[dict]:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in read_log(out)]

@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from synthetic import tree_data
+from torch import nn
+from torch.distributed.tensor import DTensor
 
 from dreamprm_code.bilevel import TrainConfig, train
+from dreamprm_code.bilevel.distributed import Processes
 from dreamprm_code.prm.model import LoraSettings, build_model
+from dreamprm_code.prm.sharding import shard_backbone
 
 
-def run(out: str, dtype: str = "float32", dropout: float = 0.0, sleep: float = 0.0) -> None:
+def frozen_bytes(model: nn.Module) -> int:
+    """Memory of the frozen backbone that this process holds now."""
+    frozen = [param for name, param in model.named_parameters() if "lora_" not in name and "head." not in name]
+    parts = [param.to_local() if isinstance(param, DTensor) else param for param in frozen]
+    return sum(part.untyped_storage().nbytes() for part in parts)
+
+
+def largest_live_tensor() -> int:
+    """Bytes of the largest storage that any tensor of this process keeps alive, whoever holds it."""
+    gc.collect()
+    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor) and not isinstance(thing, DTensor)]
+    return max(tensor.untyped_storage().nbytes() for tensor in alive)
+
+
+def run(
+    out: str,
+    dtype: str = "float32",
+    dropout: float = 0.0,
+    sleep: float = 0.0,
+    shard: bool = False,
+    checkpointing: bool = False,
+    **settings: Any,
+) -> None:
     """Ten steps; ``out/result.pt`` holds the final parameters and labels. ``sleep`` seconds before each forward pass."""
     model = build_model("random:tiny", LoraSettings(dropout=dropout), dtype=getattr(torch, dtype))
+    if checkpointing:
+        model.enable_gradient_checkpointing()
+    if shard:
+        Processes.from_environment(torch.device("cpu"))
+        shard_backbone(model, torch.device("cpu"))
+    between = []
+    model.register_forward_pre_hook(lambda *_: between.append(frozen_bytes(model)))
     if sleep:
         model.register_forward_pre_hook(lambda *_: time.sleep(sleep))
-    config = TrainConfig(
+    defaults = dict(
         warmup_steps=4,
         bilevel_steps=6,
         window_programs=6,
@@ -31,7 +67,10 @@ def run(out: str, dtype: str = "float32", dropout: float = 0.0, sleep: float = 0
         progress=False,
         tensorboard=False,
     )
-    result = train(config, tree_data(), out, model)
+    result = train(TrainConfig(**(defaults | settings)), tree_data(), out, model)
+    rank = os.environ.get("RANK", "0")
+    memory = {"between_passes": max(between), "largest": largest_live_tensor(), "passes": len(between)}
+    (Path(out) / f"memory-{rank}.json").write_text(json.dumps(memory))
     if result.is_first_process:
         state = {name: param.detach() for name, param in model.named_parameters() if param.requires_grad}
         labels = torch.tensor(result.labels, dtype=torch.float64)

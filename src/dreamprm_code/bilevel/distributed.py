@@ -5,7 +5,8 @@ gradients (one flat vector per step), scores of a window's rows and loss sums tr
 data order are the same for any number of processes, therefore so are the results, up to the order of float additions.
 
 Betty's own ``distributed`` strategy is not used: it needs CUDA, shards the data loader (which changes the data order) and
-averages instead of summing. ``gloo`` serves CPUs, ``nccl`` GPUs. The frozen backbone is replicated: one GPU must hold it.
+averages instead of summing. ``gloo`` serves CPUs, ``nccl`` GPUs. The frozen backbone is replicated, or spread over the
+processes (:mod:`dreamprm_code.prm.sharding`); then all of them run as many passes as the one with the most trees.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class Processes:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def share(self, items: Sequence[ItemT]) -> list[ItemT]:
-        """This process's part of a window: items rank, rank + world_size, ..."""
-        return list(items[self.rank :: self.world_size])
+    def share(self, items: Sequence[ItemT], rank: int | None = None) -> list[ItemT]:
+        """This process's part of a window, or another's: items rank, rank + world_size, ..."""
+        return list(items[self.rank if rank is None else rank :: self.world_size])
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one message per dtype."""

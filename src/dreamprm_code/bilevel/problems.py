@@ -10,7 +10,7 @@ to Betty through :class:`_Carrier`. So memory is that of one micro-batch, and ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -25,6 +25,7 @@ from dreamprm_code.bilevel.distributed import Processes
 from dreamprm_code.bilevel.hypergradients import InnerStep, differentiable_attention, logit_tangents, pull_back, record_step
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.tables import Table
+from dreamprm_code.prm.sharding import is_sharded
 
 
 class _Carrier(torch.autograd.Function):
@@ -51,10 +52,28 @@ class Reader:
     def __init__(self, data: TrainingData, device: torch.device, micro_tokens: int, autocast: torch.dtype | None):
         self.data, self.device, self.micro_tokens, self.autocast = data, device, micro_tokens, autocast
 
-    def batches(self, units: Sequence[Unit]) -> Any:
-        """``(units, batch on the device)`` of each micro-batch."""
-        for group in micro_batches(units, self.micro_tokens):
+    def batches(self, units: Sequence[Unit], max_tokens: int | None = None) -> Iterator[tuple[Sequence[Unit], Any]]:
+        """``(units, batch on the device)`` of each micro-batch; ``max_tokens`` defaults to the setting."""
+        for group in micro_batches(units, self.micro_tokens if max_tokens is None else max_tokens):
             yield group, self.data.collate([unit.item for unit in group]).to(self.device)
+
+    def passes(
+        self, model: nn.Module, units: Sequence[Unit], processes: Processes, max_tokens: int | None = None
+    ) -> Iterator[tuple[Sequence[Unit], Any]]:
+        """The micro-batches of this process's share of ``units``.
+
+        Passes through a sharded backbone are collective. A process whose share takes fewer than another's repeats the smallest
+        unit, with no units beside the batch: what such a pass gives counts for nothing.
+        """
+        limit = self.micro_tokens if max_tokens is None else max_tokens
+        yield from self.batches(processes.share(units), limit)
+        if is_sharded(model):
+            counts = [
+                sum(1 for _ in micro_batches(processes.share(units, rank), limit)) for rank in range(processes.world_size)
+            ]
+            smallest = min(units, key=lambda unit: unit.num_tokens)
+            for _ in range(max(counts) - counts[processes.rank]):
+                yield (), self.data.collate([smallest.item]).to(self.device)
 
     def precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self.autocast, enabled=self.autocast is not None)
@@ -85,7 +104,10 @@ def _gradients(
     """Sum over the window, on all processes, of ``loss_of(units, logits) / num_steps``: its value and gradient."""
     value = torch.zeros((), dtype=torch.float64, device=reader.device)
     grads = [torch.zeros_like(param) for param in params]
-    for units, batch in reader.batches(processes.share(window.units)):
+    for units, batch in reader.passes(model, window.units, processes):
+        if not units:
+            torch.autograd.grad(reader.logits(model, batch).sum(), params, allow_unused=True)
+            continue
         if before_batch is not None:
             before_batch(units)
         with nullcontext() if kept is None else kept.recording():
@@ -196,9 +218,11 @@ class PRMProblem(ImplicitProblem):
         theta = dict(zip(self.trainable_names, self.last_step.theta, strict=True))
         along = {name: part / length for name, part in zip(self.trainable_names, direction, strict=True)}
         with torch.no_grad():
-            for index, (units, batch) in enumerate(self.reader.batches(self.processes.share(self.cur_batch.units))):
+            for index, (units, batch) in enumerate(self.reader.passes(self.module, self.cur_batch.units, self.processes)):
                 with self.reader.precision(), self.kept.replaying(index):
                     logit_S, tangent_S = logit_tangents(self.module, batch, theta, along)
+                if not units:
+                    continue
                 rows = self.reader.rows(units)
                 logit_S = logit_S.to(result_R.dtype)
                 by_label, by_weight = mixed_derivatives(

@@ -83,9 +83,12 @@ def validate(model: nn.Module, reader: Reader, units: tuple[Unit, ...], processe
     for index, unit in enumerate(units):
         offsets[index] = start
         start += unit.num_steps
-    for index in processes.share(range(len(units))):
-        for _, batch in reader.batches([units[index]]):
-            logit_V[offsets[index] : offsets[index] + units[index].num_steps] = reader.logits(model, batch).to(torch.float64)
+    own = iter(processes.share(range(len(units))))
+    for members, batch in reader.passes(model, units, processes, max_tokens=0):
+        logit_S = reader.logits(model, batch)
+        if members:
+            index = next(own)
+            logit_V[offsets[index] : offsets[index] + units[index].num_steps] = logit_S.to(torch.float64)
     processes.sum_([logit_V])
     outcome_V = reader.outcomes(units)
     loss = step_losses(logit_V, outcome_V, "bce").mean().item()

@@ -32,6 +32,7 @@ from transformers.utils import logging
 from dreamprm_code.errors import UserError
 from dreamprm_code.manifest import sha256_of
 from dreamprm_code.prm.attention import ATTENTION_NAME, register
+from dreamprm_code.prm.sharding import unsharded
 
 # Model types whose attention was compared, layer kinds included, with separate sequences. Anything else is refused rather than
 # computed wrongly: a model may add sinks, caps, biases or chunks that ancestors-only attention knows nothing of.
@@ -231,12 +232,12 @@ def norms_in_float64(backbone: nn.Module) -> None:
 def fingerprint(backbone: nn.Module) -> str:
     """A short hash of sampled frozen weights, rounded to bfloat16 so that it is the same for float32 and bfloat16 loads.
 
-    Recognises a wrong base model whatever file or hub it came from.
+    Recognises a wrong base model whatever file or hub it came from. Collective where the backbone is sharded.
     """
     digest = hashlib.sha256()
     for name, weight in sorted(base_weights(backbone).items()):
         digest.update(f"{name}{tuple(weight.shape)}".encode())
-        flat = weight.detach().flatten()
+        flat = unsharded(weight.detach()).flatten()
         sample = flat[:: max(1, flat.numel() // 256)][:256]
         digest.update(sample.to("cpu", torch.bfloat16).view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:32]

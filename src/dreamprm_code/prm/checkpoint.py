@@ -41,6 +41,7 @@ from dreamprm_code.prm.backbone import (
 )
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.model import LoraSettings, PRMModel, make_head, wrap_with_lora
+from dreamprm_code.prm.sharding import unsharded, writes_files
 
 if TYPE_CHECKING:
     from dreamprm_code.prm.scoring import PRM
@@ -97,10 +98,18 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 
 
 def save(prm: PRM, path: str | Path) -> None:
-    """Write our folder; a kill leaves the old folder or the new one."""
+    """Write our folder; a kill leaves the old folder or the new one.
+
+    Every process of a sharded backbone calls it, since weights are gathered; the first one writes.
+    """
     model, source = prm.model, prm.model.source
     has_lora = hasattr(model.backbone, "peft_config")
     keep_backbone = source is None or source.is_random or not has_lora
+    first = writes_files(model)
+    backbone_state = backbone_weights(model, keep=first) if keep_backbone else {}
+    backbone_fingerprint = fingerprint(model.backbone)
+    if not first:
+        return
 
     def fill(folder: Path) -> None:
         lora = None
@@ -110,7 +119,8 @@ def save(prm: PRM, path: str | Path) -> None:
             model.backbone.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
         if keep_backbone:
-            save_backbone(model, folder / "backbone")
+            with quiet_transformers():
+                model.decoder.save_pretrained(folder / "backbone", state_dict=backbone_state)
         head = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
         save_file(head, folder / "head.safetensors")
         save_tokenizer(prm.encoder.tokenizer, folder)
@@ -124,7 +134,7 @@ def save(prm: PRM, path: str | Path) -> None:
                 "source": None if keep_backbone else source.name,
                 "gguf_file": None if keep_backbone or source.name.endswith(".gguf") else source.gguf_file,
                 "sha256": None if keep_backbone else source.sha256(),
-                "fingerprint": fingerprint(model.backbone),
+                "fingerprint": backbone_fingerprint,
                 "model_type": model.decoder.config.model_type,
             },
         }
@@ -150,11 +160,14 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         )
 
 
-def save_backbone(model: PRMModel, folder: Path) -> None:
-    """The backbone's own weights as a plain transformers folder."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in base_weights(model.backbone).items()}
-    with quiet_transformers():
-        model.decoder.save_pretrained(folder, state_dict=state)
+def backbone_weights(model: PRMModel, keep: bool) -> dict[str, torch.Tensor]:
+    """The backbone's own weights on the CPU under their plain names; without ``keep`` only gathered, for other processes."""
+    weights = {}
+    for name, tensor in base_weights(model.backbone).items():
+        whole = unsharded(tensor.detach())
+        if keep:
+            weights[name] = whole.cpu().contiguous()
+    return weights
 
 
 def read_config(folder: Path) -> dict[str, Any]:

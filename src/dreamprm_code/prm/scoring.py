@@ -21,6 +21,7 @@ from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
+from dreamprm_code.prm.sharding import is_sharded, shard_backbone
 from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
 from dreamprm_code.records import Problem
 
@@ -123,10 +124,22 @@ class PRM:
         return prm
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Write a checkpoint folder that describes itself (see :mod:`dreamprm_code.prm.checkpoint`)."""
+        """Write a checkpoint folder that describes itself (see :mod:`dreamprm_code.prm.checkpoint`).
+
+        Every process of a sharded backbone calls it; the first one writes.
+        """
         from dreamprm_code.prm.checkpoint import save
 
         save(self, path)
+
+    def shard_backbone(self, device: str | torch.device) -> None:
+        """Spread a backbone that one device cannot hold over the devices of torchrun's processes.
+
+        For a PRM that was loaded on the CPU, in every process, after ``torch.distributed.init_process_group``. From then on
+        all processes call ``score`` and its like together with the same arguments, and all get the same scores (see
+        :mod:`dreamprm_code.prm.sharding`).
+        """
+        shard_backbone(self.model, torch.device(device))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -169,6 +182,8 @@ class PRM:
             try:
                 values = iter(self._scores([tree for tree, _, _ in waiting]) if waiting else ())
             except torch.OutOfMemoryError:
+                if is_sharded(self.model):
+                    raise
                 values = iter([score for _, sequences, _ in waiting for score in self._scores_of(sequences)])
             for _, sequences, encoded in waiting:
                 scores = {sequence: next(values) for sequence in sequences}
@@ -190,10 +205,15 @@ class PRM:
         yield from flush()
 
     def _scores_of(self, sequences: Sequence[tuple[int, ...]]) -> list[float]:
-        """One score per sequence; a tree that does not fit into the device's memory is halved until it does."""
+        """One score per sequence; a tree that does not fit into the device's memory is halved until it does.
+
+        Not with a sharded backbone: the other processes would not know of it.
+        """
         try:
             return self._scores([build_tree(sequences)])
         except torch.OutOfMemoryError:
+            if is_sharded(self.model):
+                raise
             if len(sequences) == 1:
                 raise UserError(
                     f"a text of {len(sequences[0])} tokens does not fit into the memory of {self.model.device}; "
