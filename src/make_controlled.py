@@ -1,7 +1,7 @@
 """Make ground on which the first wrong function of a program is known: mutate the functions of correct programs and test them.
 
 Reads correct Chain-of-Function programs (graded solutions; those that pass), changes one function at a time
-(dreamprm_code/labels/mutation.py), runs the unit tests, and keeps each function's text with what the tests said: wrong if the
+(dreamprm_code/labels/mutation/), runs the unit tests, and keeps each function's text with what the tests said: wrong if the
 program with it fails, right if it was rewritten without a change of meaning and the program passes. Mutations that survive the
 tests are dropped: whether they are wrong is not known. Then it runs random compositions of right and wrong texts and drops the
 texts that contradict "a program passes if and only if all its functions are right", until all compositions agree.
