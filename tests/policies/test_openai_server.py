@@ -200,6 +200,15 @@ def test_reasoning_models_get_no_temperature(server):
     assert not {"temperature", "top_p", "max_tokens", "seed"} & body.keys()
 
 
+def test_extra_fields_are_sent_and_belong_to_what_a_completion_is(server):
+    one = server(fault_share=0.0)
+    settings = settings_for(one, extra_body={"repeat_penalty": 1.0, "model": "another"})
+    ask(settings, request("a"))
+    assert one.bodies[0]["repeat_penalty"] == 1.0 and one.bodies[0]["model"] != "another"
+    assert settings.sampling_identity()["extra_body"] == settings.extra_body
+    assert "extra_body" not in settings_for(one).sampling_identity()
+
+
 def test_a_reasoning_model_that_ran_out_of_tokens_is_a_row_not_a_retry(server):
     one = server()
     one.reply_to = lambda body: (200, {"choices": [{"message": {"content": ""}, "finish_reason": "length"}]})

@@ -58,7 +58,7 @@ def request_body(
     settings: PolicySettings, model: str, request: CompletionRequest, indices: Sequence[int], render: RenderChat
 ) -> RequestBody:
     """The JSON body that asks for ``len(indices)`` answers."""
-    body: dict[str, Any] = {"model": model}
+    body: dict[str, Any] = {**settings.extra_body, "model": model}
     if settings.is_reasoning:
         body["max_completion_tokens"] = settings.max_tokens
         if settings.reasoning_effort is not None:

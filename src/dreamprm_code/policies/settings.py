@@ -29,6 +29,11 @@ class PolicySettings:
     top_p: float = option(1.0, help="nucleus sampling; not sent to reasoning models")
     max_tokens: int = option(2048, help="longest answer, in tokens (a reasoning model's thoughts count)")
     reasoning_effort: str | None = option(None, help="low, medium or high, for reasoning models such as o4-mini")
+    extra_body: dict[str, Any] = option(
+        {},
+        help="more fields of each request to openai:MODEL, beyond OpenAI's: '{top_k: 20, repetition_penalty: 1.05}' for vLLM, "
+        "'{repeat_penalty: 1.0, top_k: 0, min_p: 0.0}' for llama.cpp's Python server, whose own defaults differ",
+    )
     continuation: str = option(
         "auto",
         help="how servers continue prefixes: continue_final (vLLM, SGLang), prefill, completion (completion endpoint), "
@@ -74,6 +79,8 @@ class PolicySettings:
         kind, name = self.policy_kind
         shown = Path(name).name if kind != "openai" and Path(name).exists() else name
         identity: dict[str, Any] = {"policy": f"{kind}:{shown}", "max_tokens": self.max_tokens, "seed": self.seed}
+        if kind == "openai" and self.extra_body:
+            identity["extra_body"] = self.extra_body
         if kind == "openai" and self.is_reasoning:
             return identity | {"reasoning_effort": self.reasoning_effort}
         return identity | {"temperature": self.temperature, "top_p": self.top_p}
