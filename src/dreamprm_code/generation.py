@@ -7,15 +7,16 @@ names its state; the next run tries it again. What was spent is in ``<output>.us
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import hashlib
 import time
+import warnings
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from types import CodeType
 from typing import Any, ClassVar, NamedTuple
 
 from tqdm import tqdm
@@ -38,7 +39,7 @@ from dreamprm_code.policies.settings import PolicySettings
 from dreamprm_code.records import Problem, Record, Rollout, Solution
 from dreamprm_code.steps import extract_code
 
-SAVE_EVERY_S = 2.0
+SAVE_EVERY_S, SHOW_EVERY_S = 2.0, 0.25
 GRADES_KEPT = 4096
 """Verdicts held for programs that come again; duplicates come soon, since requests of one problem are adjacent."""
 
@@ -157,7 +158,8 @@ class Sampler:
     def __init__(self, policy: Policy, grader: Grader, file: SampledFile, bar: tqdm | None = None):
         self.policy, self.grader, self.file, self.bar = policy, grader, file, bar
         self._in_flight = asyncio.Semaphore(policy.max_requests)
-        self._saved = time.monotonic()
+        self._reading = asyncio.Lock()
+        self._saved = self._shown = time.monotonic()
 
     async def sample(
         self,
@@ -204,12 +206,17 @@ class Sampler:
         return sampled
 
     async def graded(self, completion: Completion, request: CompletionRequest, problem: Problem) -> Sampled:
-        """Take the program out of an answer and run its unit tests; equal programs of a problem are run once."""
-        code = program_of(completion.output, request.prefix, extract_code)
-        kept = True
-        if request.prefix is not None:
-            code, kept = keep_prefix(code, request.prefix)
-        identity = (problem.question_id, program_digest(code))
+        """Take the program out of an answer and run its unit tests; equal programs of a problem are run once.
+
+        One answer is read per turn of the event loop, so that of many replies that come at once none keeps the next requests
+        waiting: a server's free places are filled first.
+        """
+        async with self._reading:
+            await asyncio.sleep(0)
+            code, kept = program_of(completion.output, request.prefix, extract_code), True
+            if request.prefix is not None:
+                code, kept = keep_prefix(code, request.prefix)
+            identity = (problem.question_id, program_digest(code))
         grades = self.file.grades
         if identity in grades:
             self.file.counts["graded_once_as_duplicate"] += 1
@@ -225,19 +232,21 @@ class Sampler:
         return Sampled(completion, code, kept, grade)
 
     def _show(self, rows: int) -> None:
-        account = self.file.account
+        account, now = self.file.account, time.monotonic()
         if self.bar is not None:
             self.bar.update(rows)
-            counts = self.file.counts
-            money = "" if account.cost is None else f" ${account.cost:.3f}"
-            self.bar.set_postfix_str(
-                f"passed {counts['verdict_passed']}/{counts['rows']}, failed requests {len(self.file.failures.keys)}, "
-                f"tokens {account.prompt_tokens}+{account.completion_tokens}{money}",
-                refresh=False,
-            )
-        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            if now - self._shown > SHOW_EVERY_S:
+                self._shown = now
+                counts = self.file.counts
+                money = "" if account.cost is None else f" ${account.cost:.3f}"
+                self.bar.set_postfix_str(
+                    f"passed {counts['verdict_passed']}/{counts['rows']}, failed requests {len(self.file.failures.keys)}, "
+                    f"tokens {account.prompt_tokens}+{account.completion_tokens}{money}",
+                    refresh=False,
+                )
+        if now - self._saved > SAVE_EVERY_S:
             account.save()
-            self._saved = time.monotonic()
+            self._saved = now
 
 
 async def run_bounded(tasks: Iterable[Callable[[], Awaitable[Any]]], limit: int) -> str | None:
@@ -246,33 +255,26 @@ async def run_bounded(tasks: Iterable[Callable[[], Awaitable[Any]]], limit: int)
     When the budget is reached no task is started any more and those that run are awaited; returns the reason, else None. Any
     other error cancels all and is raised.
     """
-    running: set[asyncio.Task[Any]] = set()
+    waiting = iter(tasks)
     reason: str | None = None
 
-    def collect(done: Iterable[asyncio.Task[Any]]) -> None:
+    async def worker() -> None:
         nonlocal reason
-        for task in done:
-            running.discard(task)
+        for task in waiting:
             try:
-                task.result()
+                await task()
             except BudgetReached as reached:
                 reason = str(reached)
-
-    try:
-        for task in tasks:
             if reason is not None:
-                break
-            running.add(asyncio.ensure_future(task()))
-            if len(running) >= limit:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                collect(done)
-        while running:
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            collect(done)
+                return
+
+    workers = [asyncio.create_task(worker()) for _ in range(limit)]
+    try:
+        await asyncio.gather(*workers)
     except BaseException:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for one in workers:
+            one.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
         raise
     return reason
 
@@ -291,7 +293,7 @@ def run_sampling(
         try:
             with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
                 sampler = Sampler(policy, grader, file, bar)
-                return await run_bounded(tasks(sampler), 2 * policy.max_requests + 64), policy.kind
+                return await run_bounded(tasks(sampler), min(num_rows, 2 * policy.max_requests + 64)), policy.kind
         finally:
             await policy.aclose()
 
@@ -310,12 +312,26 @@ def run_sampling(
 
 
 def program_digest(code: str) -> bytes:
-    """Equal for programs that differ in comments and layout alone."""
+    """Equal for programs that Python compiles to the same code, whatever their layout, comments and quotes."""
     try:
-        text = ast.unparse(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = repr(_without_lines(compile(code, "", "exec", dont_inherit=True)))
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
         text = code
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _without_lines(code: CodeType) -> tuple[Any, ...]:
+    """All that running a code object depends on; its line numbers and file name are left out."""
+    return (
+        code.co_code,
+        code.co_exceptiontable,
+        code.co_flags,
+        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_stacksize),
+        (code.co_name, code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars),
+        tuple(_without_lines(value) if isinstance(value, CodeType) else value for value in code.co_consts),
+    )
 
 
 def solution_row(question_id: str, sampled: Sampled) -> Solution:
