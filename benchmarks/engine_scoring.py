@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 
 import torch
 from engine_costs import Measured, matmul_rate, measure, sequence_flops, tree_flops
@@ -121,7 +122,9 @@ def _measure_released(
     config = type(model.decoder.config).from_dict(model.decoder.config.to_dict())
     config._attn_implementation = "sdpa"
     targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
-    with device:
+    with device, warnings.catch_warnings():
+        # PEFT asks transformers for an attribute by its old name.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         lm = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         lm = get_peft_model(lm, LoraConfig(r=8, lora_alpha=16, target_modules=targets)).eval()
     head = torch.nn.Linear(config.hidden_size, 1, device=device)

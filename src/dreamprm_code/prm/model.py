@@ -147,7 +147,8 @@ def wrap_with_lora(backbone: PreTrainedModel, lora: LoraSettings | None, seed: i
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.target_modules), bias="none"
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for an attribute by its old name
+        # PEFT asks transformers for an attribute by its old name.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         torch.manual_seed(seed)
         try:
             return get_peft_model(backbone, config)

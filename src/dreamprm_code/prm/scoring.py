@@ -227,11 +227,13 @@ class PRM:
                 scores[index] = score
         return scores
 
-    @torch.inference_mode()
     def _scores(self, trees: Sequence[TokenTree]) -> list[float]:
         training = self.model.training
         self.model.eval()
+        # FSDP keeps the tensors that it gathers into: made in inference mode they could not be trained with later.
+        gradient_free = torch.no_grad() if is_sharded(self.model) else torch.inference_mode()
         try:
-            return torch.sigmoid(self.model(collate(trees)).double()).tolist()
+            with gradient_free:
+                return torch.sigmoid(self.model(collate(trees)).double()).tolist()
         finally:
             self.model.train(training)
