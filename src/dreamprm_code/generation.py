@@ -255,27 +255,27 @@ async def run_bounded(tasks: Iterable[Callable[[], Awaitable[Any]]], limit: int)
     When the budget is reached no task is started any more and those that run are awaited; returns the reason, else None. Any
     other error cancels all and is raised.
     """
-    waiting = iter(tasks)
+    free = asyncio.Semaphore(limit)
     reason: str | None = None
 
-    async def worker() -> None:
+    async def run(task: Callable[[], Awaitable[Any]]) -> None:
         nonlocal reason
-        for task in waiting:
-            try:
-                await task()
-            except BudgetReached as reached:
-                reason = str(reached)
-            if reason is not None:
-                return
+        try:
+            await task()
+        except BudgetReached as reached:
+            reason = str(reached)
+        finally:
+            free.release()
 
-    workers = [asyncio.create_task(worker()) for _ in range(limit)]
     try:
-        await asyncio.gather(*workers)
-    except BaseException:
-        for one in workers:
-            one.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        raise
+        async with asyncio.TaskGroup() as group:
+            for task in tasks:
+                await free.acquire()
+                if reason is not None:
+                    break
+                group.create_task(run(task))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return reason
 
 
@@ -293,7 +293,7 @@ def run_sampling(
         try:
             with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
                 sampler = Sampler(policy, grader, file, bar)
-                return await run_bounded(tasks(sampler), min(num_rows, 2 * policy.max_requests + 64)), policy.kind
+                return await run_bounded(tasks(sampler), 2 * policy.max_requests + 64), policy.kind
         finally:
             await policy.aclose()
 

@@ -138,6 +138,41 @@ def test_the_deadline_ends_a_request_as_a_named_failure(server):
     assert isinstance(failure, Failure) and failure.state is FailureState.SERVER_ERROR and failure.attempts > 2
 
 
+@pytest.mark.parametrize(
+    ("pieces", "closes", "state"),
+    [
+        ([], True, FailureState.CONNECTION),
+        ([b'HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{"choices"'], True, FailureState.CONNECTION),
+        ([b"SSH-2.0-OpenSSH_9.6\r\n"], True, FailureState.CONNECTION),
+        ([], False, FailureState.TIMEOUT),
+        ([b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n", *[b" "] * 49], False, FailureState.TIMEOUT),
+    ],
+    ids=["hangs up", "hangs up inside", "speaks no HTTP", "is silent", "sends a byte at a time"],
+)
+def test_what_became_of_a_request_without_a_reply_is_named(pieces, closes, state):
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        if not closes:
+            await reader.read()  # until the client gives up
+        writer.close()
+
+    async def run() -> list[Completion | Failure]:
+        listener = await asyncio.start_server(connection, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
+        policy = open_policy(PolicySettings(policy="openai:m", base_urls=[url], timeout_s=0.2, deadline_s=0.6), Account())
+        try:
+            return [result async for result in policy.complete(request("a"))]
+        finally:
+            await policy.aclose()
+            listener.close()
+
+    (failure,) = asyncio.run(run())
+    assert isinstance(failure, Failure) and failure.state is state and failure.attempts > 1
+
+
 def test_retry_after_is_obeyed(server):
     one = server()
     replies = [(429, {"error": {"message": "wait"}})]

@@ -203,7 +203,7 @@ class OpenAIPolicy:
     def _lost(self, server: _Server, error: Exception, timeout_s: float) -> _Retry:
         """Name what became of a request without a reply: the package calls dropped connections timeouts, the cause does not."""
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while cause.__cause__ is not None and not isinstance(cause, TimeoutError):
             cause = cause.__cause__
         if isinstance(cause, TimeoutError):
             return _Retry(FailureState.TIMEOUT, f"{server.url}: no reply within {timeout_s:.0f} s")

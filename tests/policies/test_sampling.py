@@ -1,0 +1,98 @@
+"""Between policy and file: tasks run side by side within a bound, and equal programs are recognised."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from dreamprm_code.generation import program_digest, run_bounded
+from dreamprm_code.policies import BudgetReached
+
+PROGRAM = "def double(n):\n    return 2 * n\n\n\nprint(double(int(input())))"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "# doubles\n" + PROGRAM.replace("\n\n\n", "\n"),
+        PROGRAM.replace("2 * n", "2*n  # twice"),
+        PROGRAM.replace("2 * n", "(2 *\n            n)"),
+        PROGRAM.replace("print(", "print((").replace("))))", ")))))"),
+    ],
+)
+def test_programs_that_differ_in_layout_and_comments_are_one(same):
+    assert program_digest(same) == program_digest(PROGRAM)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PROGRAM.replace("2 * n", "2.0 * n"),
+        PROGRAM.replace("2 * n", "True * n"),
+        PROGRAM.replace("2 * n", "n * 2"),
+        PROGRAM.replace("n):", "n=0):"),
+        PROGRAM.replace("double", "twice"),
+        PROGRAM.replace("    return 2 * n", "    try:\n        return 2 * n\n    except ValueError:\n        pass"),
+        PROGRAM.replace("    return", '    """Twice."""\n    return'),
+        PROGRAM + ")",
+        PROGRAM + "\x00",
+        "",
+    ],
+)
+def test_programs_that_differ_in_anything_else_are_two(other):
+    assert program_digest(other) != program_digest(PROGRAM)
+
+
+@pytest.mark.parametrize("broken", ["print(", "print(1)\x00", "(" * 5000, "x = '\ud800'", "return 1"])
+def test_what_does_not_compile_equals_itself_alone(broken, recwarn):
+    assert program_digest(broken) == program_digest(broken) != program_digest(broken + "#")
+    program_digest("assert (1, 'never false') is 1")
+    assert not recwarn.list, "a program's own warnings are not ours"
+
+
+def test_no_more_than_the_limit_run_at_once_and_all_run():
+    running, most, done = 0, 0, []
+
+    async def task(number: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        done.append(number)
+
+    assert asyncio.run(run_bounded((partial(task, number) for number in range(50)), 7)) is None
+    assert sorted(done) == list(range(50)) and most == 7
+
+
+def test_a_spent_budget_starts_nothing_more_and_awaits_what_runs():
+    started, done = [], []
+
+    async def task(number: int) -> None:
+        started.append(number)
+        if number == 5:
+            raise BudgetReached("spent")
+        await asyncio.sleep(0.01)
+        done.append(number)
+
+    assert asyncio.run(run_bounded((partial(task, number) for number in range(100)), 10)) == "spent"
+    assert done == [number for number in started if number != 5] and len(started) <= 10
+
+
+def test_an_error_cancels_the_others_and_is_raised_as_it_is():
+    cancelled = []
+
+    async def task(number: int) -> None:
+        if number == 3:
+            raise RuntimeError("broken")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(run_bounded((partial(task, number) for number in range(100)), 10))
+    assert set(cancelled) >= {0, 1, 2} and len(cancelled) <= 10
