@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import socket
 import struct
 import subprocess
@@ -66,26 +66,32 @@ class Worker:
         self.jobs: OrderedDict[int, Any] = OrderedDict()
         self.level: str | None = None
         self.refused: dict[str, str] = {}
-        self._problems: OrderedDict[Hashable, int] = OrderedDict()
+        self._problems: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()  # key -> its number here, its bytes
+        self._problem_bytes = self._num_problems = 0
         self._received = bytearray()
         settings = {"levels": config.levels(), "limits": asdict(config.limits()), "official": config.compat == "livecodebench"}
         self._send(settings)
 
     def _send(self, message: Any) -> None:
-        data = pickle.dumps(message, protocol=5)
+        data = json.dumps(message).encode()
         self.socket.sendall(struct.pack("=I", len(data)) + data)
 
-    def start(self, number: int, job: Any, problem: DecodedProblem, code: str, all_tests: bool) -> None:
+    def start(self, job_number: int, job: Any, problem: DecodedProblem, code: str, all_tests: bool) -> None:
         """Queue a program; ``job`` is the caller's own note about it. Raises OSError if the worker has died."""
-        self.jobs[number] = job
+        self.jobs[job_number] = job
         if problem.key in self._problems:
             self._problems.move_to_end(problem.key)
         else:
-            self._send(("problem", problem.key, problem.func_name, problem.inputs, problem.outputs, tuple(problem.tolerance)))
-            self._problems[problem.key] = problem.num_bytes
-            while len(self._problems) > 1 and sum(self._problems.values()) > PROBLEM_BYTES_PER_WORKER:
-                self._send(("forget", self._problems.popitem(last=False)[0]))
-        self._send(("grade", number, problem.key, code, all_tests))
+            self._num_problems += 1
+            fields = (problem.func_name, problem.inputs, problem.outputs, problem.tolerance)
+            self._send(("problem", self._num_problems, *fields))
+            self._problems[problem.key] = (self._num_problems, problem.num_bytes)
+            self._problem_bytes += problem.num_bytes
+            while len(self._problems) > 1 and self._problem_bytes > PROBLEM_BYTES_PER_WORKER:
+                number, num_bytes = self._problems.popitem(last=False)[1]
+                self._problem_bytes -= num_bytes
+                self._send(("forget", number))
+        self._send(("grade", job_number, self._problems[problem.key][0], code, all_tests))
 
     def wait_until_ready(self) -> None:
         """Learn which level the worker reached.
@@ -94,7 +100,7 @@ class Worker:
             GradingError: none of the levels asked for.
         """
         self.socket.settimeout(_START_TIMEOUT_S)
-        messages: list[tuple] = []
+        messages: list[list] = []
         while not messages:
             try:
                 messages = self.receive()
@@ -109,7 +115,7 @@ class Worker:
             raise GradingError(f"programs cannot be isolated as asked ({messages[0][1]}); choose another isolation level")
         _, self.level, self.refused = messages[0]
 
-    def receive(self) -> list[tuple]:
+    def receive(self) -> list[list]:
         """Messages that have come; one blocking read. Raises EOFError if the worker has died."""
         try:
             data = self.socket.recv(1 << 16)
@@ -123,7 +129,7 @@ class Worker:
             size = struct.unpack_from("=I", self._received)[0]
             if len(self._received) < 4 + size:
                 break
-            messages.append(pickle.loads(bytes(self._received[4 : 4 + size])))
+            messages.append(json.loads(self._received[4 : 4 + size]))
             del self._received[: 4 + size]
         return messages
 

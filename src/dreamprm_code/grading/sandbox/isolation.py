@@ -16,15 +16,15 @@ Every level is entered as an ordinary user or as root; as root the program runs 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
-import shutil
+import socket
 import sys
-import time
 from dataclasses import dataclass
+from functools import cached_property
 
 from . import syscalls as sc
+from .folders import BOX_FOLDERS
 from .seccomp import build_filter
 
 LEVELS = ("namespaces", "landlock", "rlimits")
@@ -46,7 +46,6 @@ _SCOPE_ALL = 0b11  # abstract Unix sockets, signals
 
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/etc/ssl/openssl.cnf")
-_BOX_FOLDERS = ("work", "tmp", "shm")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -72,7 +71,8 @@ class Sandbox:
     folder: str
     memory_folder_bytes: int
     keeps_read_capability: bool = False
-    seccomp: bytes = b""
+    box_keeper: socket.socket | None = None
+    """Level ``namespaces``: the line to the process that may still mount."""
 
     @property
     def has_pid_namespace(self) -> bool:
@@ -80,7 +80,12 @@ class Sandbox:
 
     @property
     def work(self) -> str:
-        return os.path.join(self.folder, "work")
+        return self.folders[0]
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """What a program may write to: its working folder, that for temporary files, that for shared memory."""
+        return tuple(os.path.join(self.folder, name) for name in BOX_FOLDERS)
 
 
 def interpreter_folders() -> list[str]:
@@ -97,10 +102,11 @@ def _is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def enter_namespaces(memory_folder_bytes: int) -> None:
+def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
     """Leave the host behind; the caller comes back as the first process of a new pid namespace, in a child.
 
-    The parent waits for that child and exits with it, never to return. The caller must have one thread.
+    The parent, outside that pid namespace, keeps the right to mount: it makes a new box when it is asked to, and ends with
+    the child, never to return. The caller must have one thread.
     """
     as_root = os.geteuid() == 0
     if as_root:
@@ -114,17 +120,41 @@ def enter_namespaces(memory_folder_bytes: int) -> None:
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{_INNER_ID} {uid} 1")
     _write("/proc/self/gid_map", f"{_INNER_ID} {gid} 1")
+    keeper, asker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child:
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
-        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        asker.close()
+        os.closerange(3, keeper.fileno())
+        os.closerange(keeper.fileno() + 1, 1 << 16)
+        _keep_box(keeper, memory_folder_bytes)
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    keeper.close()
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
     if not as_root:
         _build_root()
     mount_proc()
     mount_box(memory_folder_bytes)
+    return Sandbox("namespaces", BOX, memory_folder_bytes, box_keeper=asker)
+
+
+def _keep_box(keeper: socket.socket, memory_folder_bytes: int) -> None:
+    """Replace the box by a new one whenever the zygote asks; returns when the zygote has ended."""
+    while keeper.recv(1):
+        try:
+            sc.umount(BOX)
+            mount_box(memory_folder_bytes)
+        except OSError:
+            return  # the zygote reads the end of the line, and ends
+        keeper.send(b"+")
+
+
+def ask_for_new_box(box_keeper: socket.socket) -> None:
+    """Raises OSError if it is not to be had."""
+    box_keeper.send(b"?")
+    if not box_keeper.recv(1):
+        raise OSError("no new folder in memory")
 
 
 def _write(path: str, text: str) -> None:
@@ -203,38 +233,8 @@ def mount_box(size: int) -> None:
     """A fresh, empty file system in memory with the three folders that a program may write to."""
     options = f"mode=755,size={size},nr_inodes=16384"
     sc.mount("sandbox", BOX, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
-    for name in _BOX_FOLDERS:
+    for name in BOX_FOLDERS:
         os.mkdir(f"{BOX}/{name}", 0o700)
-
-
-def is_box_clean(sandbox: Sandbox) -> bool:
-    """Whether a program has left its folders as it found them: empty, and with their modes."""
-    try:
-        if os.stat(sandbox.folder).st_mode & 0o7777 != (0o755 if sandbox.has_pid_namespace else 0o700):
-            return False
-        for name in _BOX_FOLDERS:
-            if os.stat(f"{sandbox.folder}/{name}").st_mode & 0o7777 != 0o700:
-                return False
-            if not sandbox.has_pid_namespace and os.listdir(f"{sandbox.folder}/{name}"):
-                return False
-        usage = os.statvfs(sandbox.folder)
-    except OSError:
-        return False
-    return not sandbox.has_pid_namespace or usage.f_files - usage.f_ffree == 1 + len(_BOX_FOLDERS)
-
-
-def folder_bytes(sandbox: Sandbox) -> int:
-    """Bytes in a folder on disk, as far as they can be counted; a folder in memory has a size of its own."""
-    total = 0
-    try:
-        for top in _BOX_FOLDERS:
-            for parent, _, files in os.walk(os.path.join(sandbox.folder, top)):
-                for name in files:
-                    with contextlib.suppress(OSError):
-                        total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    except RecursionError:  # a program nests folders to hide in them
-        return 1 << 62
-    return total
 
 
 def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> Sandbox:
@@ -250,7 +250,7 @@ def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> San
     keeps = False
     if os.geteuid() == 0:
         number = 2_000_000_000 + os.getpid() % 100_000_000  # a user of its own, so that process limits count apart
-        for path in (folder, *(os.path.join(folder, name) for name in _BOX_FOLDERS)):
+        for path in (folder, *(os.path.join(folder, name) for name in BOX_FOLDERS)):
             os.chown(path, number, number)
         readable = all(_others_may_reach(path) for path in interpreter_folders())
         if not readable and level == "rlimits":
@@ -271,73 +271,50 @@ def _others_may_reach(path: str) -> bool:
     return True
 
 
-def make_folder(folder: str) -> None:
-    """Empty a worker's folder on disk (levels below ``namespaces``) and make its three parts anew."""
-    os.chmod(folder, 0o700)
-    for name in _BOX_FOLDERS:
-        path = os.path.join(folder, name)
-        if os.path.lexists(path):
-            _remove(path)
-        if os.path.lexists(path):  # too deep to remove: out of the way of the next program
-            os.rename(path, os.path.join(folder, f"left-{time.monotonic_ns()}"))
-        os.mkdir(path, 0o700)
-
-
-def _remove(path: str) -> None:
-    """Remove a tree whose folders may have lost their modes."""
-
-    def allow(_function: object, failed: str, _error: object) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(failed), 0o700)
-            if not os.path.islink(failed) and os.path.isdir(failed):
-                os.chmod(failed, 0o700)
-                shutil.rmtree(failed, ignore_errors=True)
-            else:
-                os.unlink(failed)
-
-    with contextlib.suppress(OSError, RecursionError):
-        if os.path.islink(path) or not os.path.isdir(path):
-            os.unlink(path)
-            return
-        os.chmod(path, 0o700)
-        shutil.rmtree(path, onerror=allow)
+def confine_zygote(sandbox: Sandbox, limits: Limits) -> None:
+    """What can be laid down once, for the zygote and all that it forks, never to be taken back: no privileges, system calls,
+    numbers of processes and files. The other levels know a program's process id or user only when it is there."""
+    if sandbox.level == "namespaces":
+        set_limits(sandbox, limits)
+        sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+        sc.drop_capabilities()
+        sc.install_seccomp(build_filter(network=True))
 
 
 def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
-    """For the program's process, before its first instruction: its own session, rlimits, no capability, system calls."""
+    """For the program's process, before its first instruction: its own session, and what the zygote could not do for it.
+
+    The kernel counts RLIMIT_CPU in sampled ticks, which on a busy virtual machine include stolen time (measured: 8 s for
+    5.5 s used), so it is set far above the limit proper, which is the zygote's; it holds where the zygote looks too late.
+    """
     os.setsid()
-    set_limits(sandbox, limits, total_cpu)
-    sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
-    if sandbox.level == "namespaces":
-        sc.drop_capabilities()
-        sc.install_seccomp(sandbox.seccomp)
-    elif sandbox.level == "landlock":
+    if sandbox.level != "namespaces":
+        set_limits(sandbox, limits)
+        sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+    if sandbox.level == "landlock":
         _restrict_by_landlock(sandbox)
         sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH if sandbox.keeps_read_capability else 0)
         sc.install_seccomp(build_filter(network=False, signal_only=os.getpid(), file_attributes=False))
+    seconds = int(3 * total_cpu) + 10
+    _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
+    _lower_limit(resource.RLIMIT_AS, limits.memory, limits.memory)
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # so that it may look at itself in /proc; the zygote it was forked from may not be
 
 
-def set_limits(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
-    """Rlimits, for the program and all that it forks. The exact limits are the zygote's; these hold where it looks too late.
-
-    The kernel counts RLIMIT_CPU in sampled ticks, which on a busy virtual machine include stolen time (measured: 8 s for
-    5.5 s used), so it is set far above the limit proper.
-    """
-    seconds = int(3 * total_cpu) + 10
+def set_limits(sandbox: Sandbox, limits: Limits) -> None:
+    """Rlimits that a zygote can live under as well."""
     processes = 2 + limits.processes + (0 if sandbox.has_pid_namespace else _processes_of_user())
-    for number, soft, hard in (
-        (resource.RLIMIT_CPU, seconds, seconds + 1),
-        (resource.RLIMIT_AS, limits.memory, limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file, limits.file),
-        (resource.RLIMIT_NPROC, processes, processes),
-        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
-        ceiling = resource.getrlimit(number)[1]
-        if ceiling != resource.RLIM_INFINITY:
-            soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.setrlimit(number, (soft, hard))
+    _lower_limit(resource.RLIMIT_FSIZE, limits.file, limits.file)
+    _lower_limit(resource.RLIMIT_NPROC, processes, processes)
+    _lower_limit(resource.RLIMIT_NOFILE, limits.open_files, limits.open_files)
+    _lower_limit(resource.RLIMIT_CORE, 0, 0)
+
+
+def _lower_limit(number: int, soft: int, hard: int) -> None:
+    ceiling = resource.getrlimit(number)[1]
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(number, (soft, hard))
 
 
 def _processes_of_user() -> int:
@@ -363,7 +340,7 @@ def _restrict_by_landlock(sandbox: Sandbox) -> None:
     for path in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"):
         sc.landlock_allow_path(ruleset, path, 0b110 & handled)
     sc.landlock_allow_path(ruleset, f"/proc/{os.getpid()}", _FS_READ)
-    for name in _BOX_FOLDERS:
+    for name in BOX_FOLDERS:
         sc.landlock_allow_path(ruleset, os.path.join(sandbox.folder, name), handled)
     sc.landlock_restrict_self(ruleset)
     os.close(ruleset)

@@ -21,10 +21,11 @@ class Meter:
     busy. CPU time of processes that were waited for comes from the kernel's exact sums, of the living from /proc.
     """
 
-    def __init__(self, whole_namespace: bool):
+    def __init__(self, whole_namespace: bool, started: float, cpu_before: float):
+        """``started`` is the program's start, ``cpu_before`` the CPU time of all processes waited for until then."""
         self._whole_namespace = whole_namespace
-        self._cpu_before = self._waited_for()
-        self._started = time.monotonic()
+        self._cpu_before = cpu_before
+        self._started = started
         self._last_total = self._lost = 0.0
         self._threads: dict[str, int] = {}  # thread -> nanoseconds running or waiting for a processor
         self._own_pid = os.getpid()
@@ -40,9 +41,10 @@ class Meter:
     def wall(self) -> float:
         return time.monotonic() - self._started
 
-    def finish(self) -> None:
-        """Bring the CPU time up to date when no process is left."""
-        self._add(self._waited_for() - self._cpu_before)
+    def finish(self, waited_for: float) -> float:
+        """The program's CPU time when no process is left, from the CPU time of all processes waited for."""
+        self._add(waited_for - self._cpu_before)
+        return self.cpu
 
     def _add(self, total: float) -> None:
         # A process whose parent ignores SIGCHLD leaves all sums when it dies; its last known time is kept.

@@ -22,6 +22,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from .orders import OFFICIAL_STDIN
 from .program import INT_DIGITS, PRELUDE_AS_MODULES, PRELUDE_MODULES, describe, read_all, write_all
 
 EXTRA_IMPORTS = ("unittest.mock", "subprocess", "shutil", "faulthandler")
@@ -50,7 +51,7 @@ _dumps = json.dumps
 _loads = json.loads
 
 
-def run(style: str, func_name: str | None) -> int:
+def run(style: int, func_name: str) -> int:
     """As :func:`dreamprm_code.grading.sandbox.program.run_functional`; results of stdin programs are their outputs."""
     inputs = [_loads(line) for line in io.BufferedReader(io.FileIO(os.dup(0)))]
     null = os.open(os.devnull, os.O_RDONLY)
@@ -65,10 +66,10 @@ def run(style: str, func_name: str | None) -> int:
     try:
         source = read_all(3).decode()
         _disable_functions()
-        if style == "official_stdin":
+        if style == OFFICIAL_STDIN:
             call = _stdin_caller(source)
         else:
-            call = _function_caller(source, func_name or "")
+            call = _function_caller(source, func_name)
             inputs = [[_loads(line) for line in given.split("\n")] for given in inputs]
     except BaseException as error:
         send("?", _dumps(describe(error)))

@@ -99,11 +99,11 @@ def describe_compile_error(error: BaseException) -> str:
     return describe(error) + (f" (line {line})" if line and "line" not in str(error) else "")
 
 
-def run_stdin(compiled: bool) -> int:
+def run_stdin(compiled: bool, keep_code: bool) -> int:
     """Run the program at descriptor 3 on the real standard streams; returns the exit status.
 
-    The text is compiled in the first test; its code is left at descriptor 4 for the tests after it, or the compiler's
-    complaint, with exit status :data:`NOT_COMPILED`.
+    The text is compiled in the first test; with ``keep_code`` its code is left at descriptor 4 for the tests after it. The
+    compiler's complaint goes there too, with exit status :data:`NOT_COMPILED`.
     """
     if compiled:
         code = marshal.loads(read_all(3))
@@ -113,7 +113,8 @@ def run_stdin(compiled: bool) -> int:
         except BaseException as error:
             write_all(4, describe_compile_error(error).encode("utf-8", "replace"))
             return NOT_COMPILED
-        write_all(4, marshal.dumps(code))
+        if keep_code:
+            write_all(4, marshal.dumps(code))
     os.closerange(3, 5)
     return run_as_main(code)
 

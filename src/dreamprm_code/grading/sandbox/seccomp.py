@@ -102,7 +102,8 @@ _FILE_ATTRIBUTES: dict[str, tuple[int | None, int | None]] = {
     "utimensat": (280, 88),
 }
 # A process may set its own limits and priority, never another's: the argument that names the process must be 0.
-_SELF_ONLY = {"prlimit64": (302, 261, 0), "sched_setaffinity": (203, 122, 0), "setpriority": (141, 140, 1)}
+_SELF_ONLY = {"prlimit64": (302, 261, 0), "sched_setaffinity": (203, 122, 0)}
+_SETPRIORITY = (141, 140)
 _CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
 _SIGNALLING = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138)}
 _PIDFD_SEND_SIGNAL = (424, 424)
@@ -160,6 +161,11 @@ def build_filter(*, network: bool, signal_only: int | None = None, file_attribut
     rules[_SOCKET[column]] = look_at(0, [*tests, (_RET, 0, 0, _deny(errno.EACCES)), allow])
     for *numbers, argument in _SELF_ONLY.values():
         rules[numbers[column]] = look_at(argument, [(_JEQ, 1, 0, 0), refuse, allow])
+    # setpriority(PRIO_PROCESS = 0, 0, ...); PRIO_USER would reach every process of the user
+    rules[_SETPRIORITY[column]] = [
+        *look_at(0, [(_JEQ, 1, 0, 0), refuse]),
+        *look_at(1, [(_JEQ, 1, 0, 0), refuse, allow]),
+    ]
     if signal_only is not None:
         for numbers in _SIGNALLING.values():
             rules[numbers[column]] = look_at(0, [(_JEQ, 1, 0, signal_only), refuse, allow])

@@ -3,27 +3,32 @@
 It never holds a problem, a program or a result: the program's process reads its own text and input. At the level
 ``namespaces`` it is the first process of its pid namespace, so no signal from a program reaches it, and one call kills
 whatever a program left behind.
+
+What a test costs beyond the program is above all the memory pages that the two processes touch after the fork (each is
+copied, some 3 microseconds). So the zygote lives under the program's restrictions itself, that its forks inherit, and little
+Python runs on the way to the program's first instruction.
 """
 
 from __future__ import annotations
 
 import _signal
 import contextlib
-import fcntl
 import gc
 import importlib
-import json
 import os
 import select
 import signal
 import socket
+import struct
 import sys
-from typing import Any
+import time
+from resource import RUSAGE_CHILDREN, getrusage
 
-from . import isolation, meter, official, program
+from . import folders, isolation, meter, official, program
 from . import syscalls as sc
 from .isolation import Limits, Sandbox
 from .meter import Meter
+from .orders import CLEAN, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
 
 USUAL_IMPORTS = (
     "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
@@ -31,14 +36,10 @@ USUAL_IMPORTS = (
     "cmath", "numbers", "textwrap", "collections.abc",
 )  # fmt: skip
 
-RUN, KILL, CLEAN, READY, FAILED = b"T", b"K", b"C", b"R", b"E"
-STYLES = ("stdin", "functional", "official_stdin", "official_functional")
-MESSAGE_BYTES = 512
-MAX_FDS = 6
-
 _exit = os._exit  # a program may replace os._exit
-FIRST_LOOK_S = 0.1
-LOOK_EVERY_S = 0.05
+_FDS_SPACE = socket.CMSG_SPACE(4 * MAX_FDS)
+_FIRST_LOOK_MS = 100
+_LOOK_EVERY_MS = 50
 
 
 class Zygote:
@@ -46,7 +47,9 @@ class Zygote:
         self.connection = connection
         self.sandbox = sandbox
         self.limits = limits
-        self._names: dict[str, Any] = {}
+        self._names: dict[str, object] = {}
+        self._poller = select.poll()
+        self._waited_for = 0.0
 
     def main(self, extra_imports: tuple[str, ...] = ()) -> None:
         """Serve until the supervisor hangs up; never returns."""
@@ -58,85 +61,88 @@ class Zygote:
         self._names = program.names_with_prelude()
         program.make_streams()
         program.prepare_interpreter()
+        isolation.confine_zygote(self.sandbox, self.limits)
+        os.chdir(self.sandbox.work)
         _forget_own_modules()
+        self._poller.register(self.connection, select.POLLIN)
         gc.collect()
         gc.freeze()
         self.connection.send(READY)
+        receive = self.connection.recvmsg
         while True:
-            message, fds, _, _ = socket.recv_fds(self.connection, MESSAGE_BYTES, MAX_FDS)
+            message, ancillary, _, _ = receive(MESSAGE_BYTES, _FDS_SPACE)
             if not message:
                 self._kill_all()
-                os._exit(0)
+                _exit(0)
             if message[:1] == RUN:
-                self._run_test(json.loads(message[1:]), fds)
+                fds = ancillary[0][2]
+                self._run_test(Order.unpack(message), struct.unpack(f"={len(fds) // 4}i", fds))
             elif message == CLEAN:
                 self._make_clean()
                 self.connection.send(CLEAN)
             # a late KILL finds nobody
 
-    def _run_test(self, test: dict[str, Any], fds: list[int]) -> None:
-        functional = test["style"] != "stdin"
-        total_cpu = self.limits.cpu * (test["num_tests"] if functional else 1)
-        watch = Meter(self.sandbox.has_pid_namespace)
+    def _run_test(self, order: Order, fds: tuple[int, ...]) -> None:
+        total_cpu = self.limits.cpu * order.num_tests
+        started = time.monotonic()
         pid = sc.fork()
         if pid == 0:
-            self._become_program(test, fds, total_cpu)
+            self._become_program(order, fds, total_cpu)
         try:
-            outcome = self._watch(pid, watch, total_cpu, fds[4] if functional else None)
+            end = self._watch(pid, started, total_cpu, None if order.style == STDIN else fds[4])
         finally:
             for fd in fds:
                 os.close(fd)
-        outcome["wall"] = round(watch.wall(), 6)
-        self.connection.send(json.dumps(outcome).encode())
+        self.connection.send(end.pack())
 
-    def _become_program(self, test: dict[str, Any], fds: list[int], total_cpu: float) -> None:
+    def _become_program(self, order: Order, fds: tuple[int, ...], total_cpu: float) -> None:
+        """``fds`` become the descriptors 0, 1, 2 ...; they ascend and are each above their new number, so none is lost."""
         status = 1
         try:
-            self.connection.close()
-            for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 16) for fd in fds]):
+            for number, fd in enumerate(fds):
                 os.dup2(fd, number)
             os.closerange(len(fds), 1 << 16)
-            os.chdir(self.sandbox.work)
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             isolation.confine_program(self.sandbox, self.limits, total_cpu)
-            style = test["style"]
-            if style == "stdin":
-                status = program.run_stdin(test["compiled"])
-            elif style == "functional":
-                status = program.run_functional(self._names, test["func_name"])
+            if order.style == STDIN:
+                status = program.run_stdin(order.compiled, order.keep_code)
+            elif order.style == FUNCTIONAL:
+                status = program.run_functional(self._names, order.func_name)
             else:
-                status = official.run(style, test["func_name"])
+                status = official.run(order.style, order.func_name)
         except BaseException as error:
             os.write(2, f"{program.describe(error)}\n".encode("utf-8", "replace"))
         finally:
             _exit(status)
 
-    def _watch(self, pid: int, watch: Meter, total_cpu: float, results_fd: int | None) -> dict[str, Any]:
+    def _watch(self, pid: int, started: float, total_cpu: float, results_fd: int | None) -> End:
         """Wait for the program's first process; stop everything at a limit or when the supervisor says so."""
-        poller = select.poll()
         handle = os.pidfd_open(pid)
-        poller.register(handle, select.POLLIN)
-        poller.register(self.connection, select.POLLIN)
-        timeout, exceeded, progress, cpu_before = FIRST_LOOK_S, None, 0, 0.0
+        self._poller.register(handle, select.POLLIN)
+        watch: Meter | None = None  # most programs end before anyone looks
+        timeout, exceeded, progress, cpu_before = _FIRST_LOOK_MS, None, 0, 0.0
         ended = False
         while not ended and exceeded is None:
-            for source, _ in poller.poll(timeout * 1000):
+            for source, _ in self._poller.poll(timeout):
                 if source == handle:
                     ended = True
                 elif self.connection.recv(1) == KILL:
                     exceeded = "killed"
                 else:
                     self._kill_all()
-                    os._exit(0)
+                    _exit(0)
             if ended or exceeded:
                 break
-            timeout = LOOK_EVERY_S
+            if watch is None:
+                watch = Meter(self.sandbox.has_pid_namespace, started, self._waited_for)
+            timeout = _LOOK_EVERY_MS
             meter.reap_orphans(pid)
             watch.look()
             if results_fd is not None and (size := os.fstat(results_fd).st_size) != progress:
                 progress, cpu_before = size, watch.cpu
                 watch.restart_sleep_clock()
             exceeded = self._exceeded(watch, cpu_before, total_cpu)
+        self._poller.unregister(handle)
         os.close(handle)
         if not ended:
             self._kill_all()
@@ -145,24 +151,21 @@ class Zygote:
         if left:
             self._kill_all()
             meter.reap_everyone()
-        watch.finish()
-        return {
-            "status": status,
-            "cpu": round(watch.cpu, 6),
-            "memory": usage.ru_maxrss * 1024,
-            "exceeded": exceeded,
-            "clean": not left and isolation.is_box_clean(self.sandbox),
-        }
+        sums = getrusage(RUSAGE_CHILDREN)
+        before, self._waited_for = self._waited_for, sums.ru_utime + sums.ru_stime
+        cpu = self._waited_for - before if watch is None else watch.finish(self._waited_for)
+        clean = not left and folders.is_box_clean(self.sandbox)
+        return End(status, cpu, time.monotonic() - started, usage.ru_maxrss * 1024, exceeded, clean)
 
     def _exceeded(self, watch: Meter, cpu_before: float, total_cpu: float) -> str | None:
         limits = self.limits
-        if watch.cpu - cpu_before > limits.cpu or watch.cpu > total_cpu:
-            return "cpu"
         if watch.memory > limits.memory:
             return "memory"
+        if watch.cpu - cpu_before > limits.cpu or watch.cpu > total_cpu:
+            return "cpu"
         if watch.sleep > limits.sleep and not watch.is_runnable:
             return "sleep"
-        if not self.sandbox.has_pid_namespace and isolation.folder_bytes(self.sandbox) > self.sandbox.memory_folder_bytes:
+        if not self.sandbox.has_pid_namespace and folders.folder_bytes(self.sandbox) > self.sandbox.memory_folder_bytes:
             return "files"
         if watch.wall() > limits.wall:
             return "sleep" if watch.sleep > limits.sleep else "wall"
@@ -177,11 +180,11 @@ class Zygote:
 
     def _make_clean(self) -> None:
         """Between two programs: nobody is left; take away the files."""
-        if self.sandbox.has_pid_namespace:
-            sc.umount(isolation.BOX)
-            isolation.mount_box(self.sandbox.memory_folder_bytes)
+        if self.sandbox.box_keeper is not None:
+            isolation.ask_for_new_box(self.sandbox.box_keeper)
         else:
-            isolation.make_folder(self.sandbox.folder)
+            folders.make_folder(self.sandbox.folder)
+        os.chdir(self.sandbox.work)
 
 
 def _forget_own_modules() -> None:

@@ -1,0 +1,54 @@
+"""What a supervisor keeps of the grader's wishes, and how it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .compare import Tolerance, lines_of, read_json
+from .isolation import Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the grader asks of a worker; ``levels`` are tried in turn."""
+
+    levels: tuple[str, ...]
+    limits: Limits
+    official: bool = False
+    memory_folder_bytes: int = 64 << 20
+
+
+@dataclass
+class Tests:
+    """A problem's tests as the worker keeps them; expectations are prepared when they are first needed."""
+
+    __test__ = False
+
+    func_name: str | None
+    inputs: list[str]
+    outputs: list[str]
+    tolerance: Tolerance
+    _prepared: dict[int, Any] = field(default_factory=dict)
+
+    def expected_lines(self, index: int) -> list[str]:
+        if index not in self._prepared:
+            self._prepared[index] = lines_of(self.outputs[index])
+        return self._prepared[index]
+
+    def expected_value(self, index: int) -> Any:
+        if index not in self._prepared:
+            self._prepared[index] = read_json(self.outputs[index])
+        return self._prepared[index]
+
+
+class HarnessFailure(Exception):
+    """The worker failed, not the program."""
+
+
+class WorkerBroken(HarnessFailure):
+    """The zygote is gone or hangs: this worker must be replaced."""
+
+
+class GraderGone(Exception):
+    """Nobody waits for verdicts any more."""

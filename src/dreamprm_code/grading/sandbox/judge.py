@@ -1,0 +1,133 @@
+"""From how a process ended, and what it gave, to a verdict.
+
+Where a test ran into several limits, one order decides, not which of them was noticed first: memory, CPU time, sleep,
+output, files. A test that used up its CPU time while one of its processes held more than half of the memory limit (the
+kernel's own peak, taken when the process has ended) counts as ``memory_limit``: a program that fills memory for ever is one,
+whether a processor was quick enough to let it fill all of it, or not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+from . import official
+from .compare import compare_data, compare_output_officially, read_json, shorten
+from .isolation import Limits
+from .jobs import HarnessFailure, Settings, Tests
+from .orders import End
+
+_MEMORY_ERRORS = ("MemoryError", "numpy._core._exceptions._ArrayMemoryError", "numpy.core._exceptions._ArrayMemoryError")
+
+
+@dataclass
+class TestOutcome:
+    """``ends_process``: no further test was run in the same process."""
+
+    __test__ = False
+
+    verdict: str
+    reason: str
+    cpu: float = 0.0
+    ends_process: bool = False
+
+
+def judge_end(end: End, errors: bytes, settings: Settings, cpu: float | None = None) -> TestOutcome:
+    """How a program's process ended, comparison left out; ``errors`` is the tail of its standard error.
+
+    ``cpu`` is the CPU time to judge by, if not that of the whole process.
+
+    Raises:
+        HarnessFailure: the host did not let the program run.
+    """
+    limits, cpu, exceeded = settings.limits, end.cpu if cpu is None else cpu, end.exceeded
+    code = os.waitstatus_to_exitcode(end.status)
+    if exceeded == "memory":
+        return TestOutcome("memory_limit", f"used more than {limits.memory >> 20} MiB of memory", cpu)
+    if exceeded == "cpu" or cpu > limits.cpu or code == -signal.SIGXCPU:
+        if end.memory > limits.memory // 2:
+            reason = f"used more than {limits.memory >> 21} MiB of memory by the end of its {limits.cpu:g} s of CPU time"
+            return TestOutcome("memory_limit", reason, cpu)
+        return TestOutcome("time_limit", f"used more than {limits.cpu:g} s of CPU time", cpu)
+    if exceeded == "sleep":
+        return TestOutcome("time_limit", f"slept for more than {limits.sleep:g} s", cpu)
+    if exceeded == "output":
+        return TestOutcome("output_limit", f"printed more than {limits.output >> 20} MiB", cpu)
+    if exceeded == "files":
+        return TestOutcome("output_limit", f"wrote more than {settings.memory_folder_bytes >> 20} MiB of files", cpu)
+    if exceeded == "wall":
+        raise HarnessFailure(f"the host gave the program only {cpu:.1f} s of CPU time in {limits.wall:g} s")
+    if code == 0:
+        return TestOutcome("passed", "", cpu)
+    if code < 0:
+        return _judge_signal(-code, end, limits, cpu)
+    last = _last_line(errors)
+    if last.split(":")[0] in _MEMORY_ERRORS:
+        return TestOutcome("memory_limit", last, cpu)
+    return TestOutcome("runtime_error", last or f"exit status {code}", cpu)
+
+
+def _judge_signal(number: int, end: End, limits: Limits, cpu: float) -> TestOutcome:
+    if number == signal.SIGXFSZ:
+        return TestOutcome("output_limit", f"wrote a file of more than {limits.file >> 20} MiB", cpu)
+    name = signal.Signals(number).name if number in signal.valid_signals() else str(number)
+    if end.memory > 0.9 * limits.memory:
+        return TestOutcome("memory_limit", f"killed by {name} near the memory limit", cpu)
+    return TestOutcome("runtime_error", f"killed by {name}", cpu)
+
+
+def judge_missing_result(end: End, index: int, settings: Settings) -> TestOutcome:
+    """Why there is no result for test ``index`` of a function."""
+    cpu = end.cpu
+    if end.exceeded is None:
+        cpu = min(cpu, settings.limits.cpu)  # of all tests together, and each was within its limit
+    outcome = judge_end(end, b"", settings, cpu)
+    if outcome.verdict == "passed" or outcome.reason.startswith("exit status"):
+        return TestOutcome("runtime_error", f"the program ended during test {index}", outcome.cpu)
+    return outcome
+
+
+def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> TestOutcome:
+    """A line of results (see :func:`.program.run_functional`) against the expectation of test ``index``."""
+    try:
+        status, seconds, text = line.split(b" ", 2)
+        cpu = float(seconds)
+        if not cpu >= 0:
+            raise ValueError("not a time")
+        value = read_json(text)
+    except ValueError as error:
+        if "digits" in str(error):
+            return TestOutcome("wrong_answer", "returned an integer that is too long")
+        if "nested" in str(error):
+            return TestOutcome("wrong_answer", "returned a value that is nested too deeply")
+        return TestOutcome("runtime_error", "the program wrote into the channel of its results")
+    if status == b"#":
+        return TestOutcome("compile_error", str(value), cpu, ends_process=True)
+    if status in (b"!", b"?"):
+        kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
+        return TestOutcome(kind, ("" if status == b"!" else "while loading: ") + str(value), cpu, ends_process=True)
+    if cpu > settings.limits.cpu:
+        return TestOutcome("time_limit", f"used more than {settings.limits.cpu:g} s of CPU time", cpu)
+    if status == b"-":
+        return TestOutcome("wrong_answer", str(value), cpu)
+    if status != b"+":
+        return TestOutcome("runtime_error", "the program wrote into the channel of its results")
+    expected = tests.expected_lines(index) if tests.func_name is None else tests.expected_value(index)
+    try:
+        if not settings.official:
+            equal = compare_data(value, expected, tests.tolerance)
+        elif tests.func_name is None:
+            equal = isinstance(value, str) and compare_output_officially(value, expected)
+        else:
+            equal = bool(official.decode(value) == expected)
+    except RecursionError:
+        equal = False
+    if equal:
+        return TestOutcome("passed", "", cpu)
+    return TestOutcome("wrong_answer", f"returned {shorten(value)} instead of {shorten(expected)}", cpu)
+
+
+def _last_line(errors: bytes) -> str:
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip()[:300] if lines else ""

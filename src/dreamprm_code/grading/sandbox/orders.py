@@ -1,0 +1,59 @@
+"""What a supervisor and its zygotes say to each other: one packet an order, one packet an answer, in fixed binary form."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+READY, FAILED, RUN, KILL, CLEAN = b"R", b"E", b"T", b"K", b"C"
+"""First byte of a packet; RUN is followed by an :class:`Order`, FAILED by a reason."""
+
+MESSAGE_BYTES = 4096
+MAX_FDS = 5
+
+STDIN, FUNCTIONAL, OFFICIAL_STDIN, OFFICIAL_FUNCTIONAL = range(4)
+"""Styles of running a program."""
+
+_END = struct.Struct("=iddqBB")
+_EXCEEDED = (None, "cpu", "memory", "sleep", "files", "wall", "killed", "output")
+
+
+class Order(NamedTuple):
+    """Run one process of a program; ``num_tests`` is how many tests it may run."""
+
+    style: int
+    compiled: bool = False
+    keep_code: bool = False
+    num_tests: int = 1
+    func_name: str = ""
+
+    def pack(self) -> bytes:
+        flags = bytes((self.style, self.compiled, self.keep_code))
+        return RUN + flags + self.num_tests.to_bytes(4, "little") + self.func_name.encode()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Order:
+        return cls(data[1], data[2] == 1, data[3] == 1, int.from_bytes(data[4:8], "little"), data[8:].decode())
+
+
+class End(NamedTuple):
+    """How a program's process ended: wait status, CPU and wall time in seconds, and the peak memory of one process in bytes.
+
+    ``exceeded`` names the limit at which the zygote stopped it (None: it ended by itself); ``clean`` says whether nothing
+    was left in the program's folders, and nobody alive.
+    """
+
+    status: int
+    cpu: float
+    wall: float
+    memory: int
+    exceeded: str | None
+    clean: bool
+
+    def pack(self) -> bytes:
+        return _END.pack(*self[:4], _EXCEEDED.index(self.exceeded), self.clean)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> End:
+        status, cpu, wall, memory, exceeded, clean = _END.unpack(data)
+        return cls(status, cpu, wall, memory, _EXCEEDED[exceeded], bool(clean))

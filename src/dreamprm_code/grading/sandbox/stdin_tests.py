@@ -1,0 +1,110 @@
+"""Tests by standard input and output: a process for each."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+
+from .compare import compare_output
+from .jobs import GraderGone, Settings, Tests, WorkerBroken
+from .judge import TestOutcome, judge_end
+from .orders import KILL, STDIN, End, Order
+from .pipes import Feeder, Pipes, file_in_memory, read_some
+from .program import NOT_COMPILED
+from .zygotes import GRACE_S, clean, hear_end, tell
+
+_STDERR_KEPT = 4096
+
+
+def grade_stdin(
+    grader: socket.socket, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
+) -> list[TestOutcome]:
+    """Run a program's tests up to the first failure, or all.
+
+    Raises:
+        GraderGone: the grader has hung up.
+    """
+    outcomes: list[TestOutcome] = []
+    text, compiled = file_in_memory(source), os.memfd_create("code", os.MFD_CLOEXEC)
+    try:
+        for index, given in enumerate(tests.inputs):
+            first = index == 0
+            order = Order(STDIN, compiled=not first, keep_code=len(tests.inputs) > 1)
+            fds = [text, compiled] if first else [compiled]
+            cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
+            end, output, errors = _run(grader, zygote, settings, order, fds, given.encode(), cap)
+            if not end.clean:
+                clean(zygote)
+            outcome = judge_end(end, errors, settings)
+            if first and os.waitstatus_to_exitcode(end.status) == NOT_COMPILED:
+                return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
+            if outcome.verdict == "passed":
+                difference = compare_output(output.decode("utf-8", "replace"), tests.expected_lines(index), tests.tolerance)
+                if difference is not None:
+                    outcome.verdict, outcome.reason = "wrong_answer", difference
+            outcomes.append(outcome)
+            if outcome.verdict != "passed" and not all_tests:
+                break
+    finally:
+        os.close(text)
+        os.close(compiled)
+    return outcomes
+
+
+def _run(
+    grader: socket.socket, zygote: socket.socket, settings: Settings, order: Order, fds: list[int], text: bytes, cap: int
+) -> tuple[End, bytes, bytes]:
+    """One test: feed, collect at most ``cap`` bytes, and wait for its end; returns that, the output, and the last errors."""
+    with Pipes() as pipes:
+        feeder = Feeder(pipes.input_write, text)
+        if not feeder.unfinished:
+            pipes.close_input()
+        tell(zygote, order.pack(), [pipes.input_read, pipes.output_write, pipes.error_write, *fds])
+        pipes.close_other_ends()
+        poller = select.poll()
+        for fd in (pipes.output_read, pipes.error_read, zygote.fileno()):
+            poller.register(fd, select.POLLIN)
+        poller.register(grader.fileno(), 0)
+        if feeder.unfinished:
+            poller.register(pipes.input_write, select.POLLOUT)
+        chunks: list[bytes] = []
+        errors, size = b"", 0
+        end: End | None = None
+        deadline = time.monotonic() + settings.limits.wall + GRACE_S
+        while True:
+            progressed = False
+            for fd, _ in poller.poll(0 if end is not None else 1000):
+                if fd == pipes.output_read or fd == pipes.error_read:
+                    data = read_some(fd)
+                    if data == b"":
+                        poller.unregister(fd)
+                    elif data is not None:
+                        progressed = True
+                        if fd == pipes.error_read:
+                            errors = (errors + data)[-_STDERR_KEPT:]
+                        else:
+                            chunks.append(data)
+                            size += len(data)
+                elif fd == zygote.fileno():
+                    end = hear_end(zygote)
+                    poller.unregister(fd)
+                    progressed = True
+                elif fd == pipes.input_write:
+                    if not feeder.feed():
+                        poller.unregister(fd)
+                        pipes.close_input()
+                else:
+                    raise GraderGone
+            if size > cap:
+                if end is None:
+                    tell(zygote, KILL, [])
+                    end = hear_end(zygote)
+                if end.exceeded in (None, "killed"):  # or another limit comes first
+                    end = end._replace(exceeded="output")
+                return end, b"", errors
+            if end is not None and not progressed:
+                return end, b"".join(chunks), errors
+            if time.monotonic() > deadline:
+                raise WorkerBroken("the zygote does not answer")
