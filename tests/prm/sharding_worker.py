@@ -11,12 +11,12 @@ import torch.distributed as dist
 from prm_samples import OTHER_END, TWO_STEPS, make_problem, make_tokenizer, tiny_prm
 
 from dreamprm_code.prm import PRM
+from dreamprm_code.prm.sharding import forget_meshes
 
 PROGRAMS = [TWO_STEPS, OTHER_END]
 
 
 def main(out: Path) -> None:
-    dist.init_process_group("gloo")
     problem = make_problem()
     prm = tiny_prm(make_tokenizer())
     prm.shard_backbone("cpu")
@@ -34,7 +34,6 @@ def main(out: Path) -> None:
     again.shard_backbone("cpu")
     assert again.score(problem, PROGRAMS) == scores
     (out / f"scores-{dist.get_rank()}.json").write_text(json.dumps(scores))
-    dist.destroy_process_group()
 
 
 def prm_batch(prm: PRM):
@@ -46,4 +45,7 @@ def prm_batch(prm: PRM):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    dist.init_process_group("gloo")
     main(Path(sys.argv[1]))
+    forget_meshes()
+    dist.destroy_process_group()

@@ -20,6 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dreamprm_code.prm.sharding import forget_meshes
+
 ItemT = TypeVar("ItemT")
 
 
@@ -65,6 +67,7 @@ class Processes:
 
 def _leave() -> None:
     if dist.is_initialized():
+        forget_meshes()
         dist.destroy_process_group()
 
 

@@ -19,6 +19,7 @@ so a device never holds more than the shares made so far and one layer.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 
 from dreamprm_code.errors import UserError
 
@@ -65,3 +67,13 @@ def unsharded(weight: Tensor) -> Tensor:
 def writes_files(module: nn.Module) -> bool:
     """False in all but the first process of a sharded module, which every process saves together."""
     return not is_sharded(module) or dist.get_rank() == 0
+
+
+def forget_meshes() -> None:
+    """Before a process group is left: drop what still refers to it once sharded models are gone.
+
+    Their modules refer to themselves, and torch remembers how it handled their tensors; both keep the group's threads alive,
+    which may abort the process if the interpreter ends first.
+    """
+    gc.collect()
+    _clear_sharding_prop_cache()
