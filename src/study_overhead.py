@@ -1,12 +1,14 @@
 """What does label correction cost? Time and memory of training with and without it, against data size and backbone size.
 
-Trains random backbones of several shapes on programs composed from the tested functions of make_controlled.py, one pass over
-the data, with upper level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts; each in a fresh process,
-so that its peak memory is its own. Both levels take the same number of programs per step.
+Takes the step labels and meta programs of a run (by default the bundled outputs of stages 1 to 3) and trains one pass over them
+with upper level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts: on the first backbone with growing
+numbers of programs, on the others with the smallest. Each training has a fresh process, so that its peak memory is its own.
+Both levels take the same number of programs per step.
 
     python src/study_overhead.py --config configs/study.yaml
 
-Writes overhead.json, overhead.md and two figures. Times are processor times of training alone: model and data are there before.
+Writes overhead.json, overhead.md and two figures. Times are processor times of training alone, on one thread: model and data
+are there before.
 """
 
 from __future__ import annotations
@@ -23,37 +25,49 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig, TrainingData, build_training_data, train
+from dreamprm_code.bilevel import TrainConfig, build_training_data, train
 from dreamprm_code.config import option
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
-from dreamprm_code.labels.controlled import ControlledProgram, ControlledSizes, draw_data
-from dreamprm_code.labels.simulated_policy import FunctionVariant, LabelNoise, pools_of
 from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems import load_problems
-from dreamprm_code.records import Problem, Solution, StepLabel, Verdict
+from dreamprm_code.problems.settings import ProblemSettings
+from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.report.plots import Series, line_figure, save_png
+from train_prm import freeze_lower_layers
 
 MODES = {
     "none": {"upper": "none"},
     "labels, exact": {"upper": "labels", "agreement": 0.05},
     "labels, Betty darts": {"upper": "labels", "hypergradient": "darts"},
 }
-NUM_PROBLEMS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    problems: str = option("data/demo/problems.jsonl", help="the problems of the functions")
-    functions: Path = option(Path("data/demo/study/functions.jsonl"), help="tested functions, from make_controlled.py")
-    out_dir: Path = option(Path("data/study-run"), help="where table and figure go")
-    tokenizer: str = option("models/smollm2-135m-instruct-q4_1.gguf", help="folder, hub name or GGUF file of a tokenizer")
-    programs: list[int] = option([32, 64, 128, 256], help="numbers of training programs, for the first backbone")
-    backbones: list[str] = option(["64x2", "128x4", "256x6"], help="hidden size x layers; random weights")
+class Config(ProblemSettings):
+    data_dir: Path = option(Path("data/demo/sampled"), help="folder with step_labels.jsonl and meta_solutions.jsonl")
+    out_dir: Path = option(Path("data/study-run"), help="where table and figures go")
+    tokenizer: str = option("models/smollm2-135m-instruct-q4_1.gguf", help="tokenizer of the random backbones")
+    programs: list[int] = option([8, 16, 24, 32, 40], help="numbers of training programs, for the first backbone")
+    backbones: list[str] = option(
+        ["models/smollm2-135m-instruct-q4_1.gguf", "64x2", "128x4", "256x6"],
+        help="names, folders or GGUF files, or hidden size x layers for random weights",
+    )
+    trained_layers: int = option(8, help="LoRA moves in at most so many last layers")
     window_programs: int = option(8, help="training programs per inner step, and meta programs per outer step")
-    repeats: int = option(2, help="runs of each, of which the fastest counts")
+    repeats: int = option(1, help="runs of each, of which the fastest counts")
+
+
+def is_shape(backbone: str) -> bool:
+    return all(part.isdigit() for part in backbone.split("x")) and backbone.count("x") == 1
+
+
+def short_name(backbone: str) -> str:
+    return f"random {backbone}" if is_shape(backbone) else Path(backbone).name
 
 
 def random_backbone(shape: str, vocabulary: int, folder: Path) -> str:
@@ -68,56 +82,34 @@ def random_backbone(shape: str, vocabulary: int, folder: Path) -> str:
     return f"random:{folder}"
 
 
-def step_labels(program: ControlledProgram, index: int) -> list[StepLabel]:
-    num_steps = len(program.prefixes)
-    return [
-        StepLabel(
-            question_id=program.question_id,
-            solution_idx=index,
-            step_idx=step_idx,
-            num_steps=num_steps,
-            name=f"step {step_idx}",
-            prefix=prefix,
-            num_rollouts=1 if step_idx == num_steps - 1 else 16,
-            num_correct=round(value * (1 if step_idx == num_steps - 1 else 16)),
-        )
-        for step_idx, (prefix, value) in enumerate(zip(program.prefixes, program.true_values, strict=True))
-    ]
+def training_labels(path: Path, num_programs: int) -> list[StepLabel]:
+    """The labels of the first so many programs that have a middle step.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    labels = read_rows(path, StepLabel)
+    usable = list(dict.fromkeys((row.question_id, row.solution_idx) for row in labels if row.num_steps > 1))
+    if len(usable) < num_programs:
+        raise UserError(f"{path}: {len(usable)} programs have a middle step; {num_programs} are asked for (setting 'programs')")
+    chosen = set(usable[:num_programs])
+    return [row for row in labels if (row.question_id, row.solution_idx) in chosen]
 
 
-def solution(program: ControlledProgram, index: int) -> Solution:
-    code, verdict = program.prefixes[-1], Verdict.PASSED if program.passed else Verdict.WRONG_ANSWER
-    return Solution(
-        question_id=program.question_id,
-        solution_idx=index,
-        output=code,
-        code=code,
-        finish_reason="composed",
-        passed=program.passed,
-        verdict=verdict,
-    )
-
-
-def training_rows(config: Config, num_programs: int) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
-    """As many training programs of NUM_PROBLEMS problems, and as many meta programs of as many others."""
-    per_problem = -(-num_programs // NUM_PROBLEMS)
-    sizes = ControlledSizes(NUM_PROBLEMS, NUM_PROBLEMS, 1, 1, per_problem)
-    pools = pools_of(read_rows(config.functions, FunctionVariant))
-    data = draw_data(pools, sizes, LabelNoise("independent", 0.3), seed=0)
-    order = np.random.default_rng(0).permutation(len(data.held_out_programs))[:num_programs]
-    labels = [row for index in sorted(order) for row in step_labels(data.held_out_programs[index], int(index))]
-    solutions = [solution(program, index) for index, program in enumerate(data.held_out_problems)]
-    return load_problems(config.problems), labels, solutions
-
-
-def measure(config: Config, shape: str, num_programs: int, mode: str) -> dict[str, float | str]:
+def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict[str, float | str]:
     """One pass over the data in this process: seconds per step and in total, peak memory in MiB."""
     torch.set_num_threads(1)
-    problems, labels, solutions = training_rows(config, num_programs)
-    tokenizer = load_tokenizer(find_backbone(config.tokenizer))
+    labels = training_labels(config.data_dir / "step_labels.jsonl", num_programs)
+    solutions = read_rows(config.data_dir / "meta_solutions.jsonl", Solution)
     with tempfile.TemporaryDirectory() as folder:
-        prm = PRM.create(random_backbone(shape, len(tokenizer), Path(folder)), tokenizer=tokenizer)
-        data: TrainingData = build_training_data(problems, labels, solutions, prm.encoder, validation_share=0.0)
+        if is_shape(backbone):
+            tokenizer = load_tokenizer(find_backbone(config.tokenizer))
+            prm = PRM.create(random_backbone(backbone, len(tokenizer), Path(folder)), tokenizer=tokenizer)
+        else:
+            prm = PRM.create(backbone)
+        freeze_lower_layers(prm.model, min(config.trained_layers, prm.model.decoder.config.num_hidden_layers))
+        problems = load_problems(config.problems, config.release)
+        data = build_training_data(problems, labels, solutions, prm.encoder, validation_share=0.0)
         steps = max(1, num_programs // config.window_programs)
         settings = TrainConfig(
             warmup_steps=0,
@@ -137,7 +129,7 @@ def measure(config: Config, shape: str, num_programs: int, mode: str) -> dict[st
             train(settings, data, Path(folder) / str(repeat), prm.model)
             seconds.append(time.process_time() - started)
     return {
-        "backbone": shape,
+        "backbone": short_name(backbone),
         "parameters": sum(param.numel() for param in prm.model.parameters()),
         "programs": num_programs,
         "labels": len(data.mc_value),
@@ -192,20 +184,21 @@ def table(rows: list[dict], fits: dict[str, dict]) -> str:
 
 
 def main(config: Config) -> None:
+    training_labels(config.data_dir / "step_labels.jsonl", max(config.programs))  # what is missing is said at once
     grid = [(config.backbones[0], size) for size in sorted(config.programs)]
     grid += [(shape, min(config.programs)) for shape in config.backbones[1:]]
     rows = []
-    for shape, num_programs in grid:
-        for mode in MODES:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                rows.append(pool.submit(measure, config, shape, num_programs, mode).result())
-    by_size = {mode: [row for row in rows if row["mode"] == mode and row["backbone"] == config.backbones[0]] for mode in MODES}
+    for (backbone, num_programs), mode in tqdm([(cell, mode) for cell in grid for mode in MODES], desc="trainings"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            rows.append(pool.submit(measure, config, backbone, num_programs, mode).result())
+    first = short_name(config.backbones[0])
+    by_size = {mode: [row for row in rows if row["mode"] == mode and row["backbone"] == first] for mode in MODES}
     fits = {
         mode: linear_fit([row["programs"] for row in found], [row["seconds"] for row in found])
         for mode, found in by_size.items()
         if len(found) > 1
     }
-    result = {"config": {**dataclasses.asdict(config), "functions": str(config.functions)}, "rows": rows, "fits": fits}
+    result = {"config": {**dataclasses.asdict(config), "data_dir": str(config.data_dir)}, "rows": rows, "fits": fits}
     write_bytes_atomic(config.out_dir / "overhead.json", [json.dumps(result, indent=1, default=str).encode(), b"\n"])
     write_bytes_atomic(config.out_dir / "overhead.md", [table(rows, fits).encode()])
 
@@ -215,9 +208,7 @@ def main(config: Config) -> None:
     by_shape = {
         mode: [row for row in rows if row["mode"] == mode and row["programs"] == min(config.programs)] for mode in MODES
     }
-    figure = line_figure(
-        {f"Seconds of one pass ({config.backbones[0]})": panel(by_size, "programs", "seconds")}, "training programs"
-    )
+    figure = line_figure({f"Seconds of one pass ({first})": panel(by_size, "programs", "seconds")}, "training programs")
     save_png(figure, config.out_dir / "overhead_data.png", dpi=110)
     panels = {
         "Seconds per step": panel(by_shape, "parameters", "seconds_per_step"),

@@ -7,9 +7,9 @@ import random
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from byte_tokenizer import byte_tokenizer
 from dreamprm_code.policies import CompletionRequest, request_seed
 from dreamprm_code.policies.local import LocalPolicy
 from dreamprm_code.policies.slots import SlotJob, SlotSampler
@@ -39,12 +39,7 @@ def model():
 @pytest.fixture(scope="module")
 def tokenizer():
     """One token per byte, and two special ones."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: number for number, letter in enumerate(alphabet)} | {"<end>": EOS, "<pad>": 257}
-    tokens = Tokenizer(models.BPE(vocabulary, []))
-    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokens.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<end>", pad_token="<pad>")
+    fast = byte_tokenizer({"eos_token": "<end>", "pad_token": "<pad>"})
     fast.chat_template = "{% for message in messages %}{{ message.role }}:{{ message.content }}|{% endfor %}assistant:"
     return fast
 

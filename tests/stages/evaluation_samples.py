@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
+from byte_tokenizer import byte_tokenizer
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel, Verdict
@@ -63,18 +62,9 @@ def make_solution(question_id: str, index: int, code: str, passed: bool | None, 
     )
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per byte."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens(["<|endoftext|>", "<|im_end|>", "<|quad_end|>"])
-    return PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<|endoftext|>", eos_token="<|im_end|>")
-
-
 def make_prm() -> PRM:
-    prm = PRM.create("random:tiny", tokenizer=make_tokenizer(), max_length=2000)
+    special = {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>", "step": "<|quad_end|>"}
+    prm = PRM.create("random:tiny", tokenizer=byte_tokenizer(special), max_length=2000)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         prm.model.head.weight.copy_(torch.randn(prm.model.head.weight.shape, generator=generator) * 0.3)

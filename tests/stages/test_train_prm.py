@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 import train_prm
+from byte_tokenizer import byte_tokenizer
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import read_manifest
@@ -60,13 +59,8 @@ def labels(question_id: str, index: int) -> list[StepLabel]:
 def backbone(tmp_path_factory) -> Path:
     """A folder with a tiny config and a byte-level tokenizer; its weights are random."""
     folder = tmp_path_factory.mktemp("backbone")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>")
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<step>"]})
     (folder / "config.json").write_text(json.dumps(SHAPES["tiny"]))
-    tokenizer.save_pretrained(folder)
+    byte_tokenizer({"pad_token": "<pad>", "eos_token": "<eos>", "step": "<step>"}).save_pretrained(folder)
     return folder
 
 
