@@ -8,6 +8,7 @@ another problem, hypergradient, label step. "no hypergradient" does all but the 
 from __future__ import annotations
 
 import argparse
+import gc
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=8, help="sequences per batch of the separate path (default: 8)")
     parser.add_argument("--max-tokens", type=int, default=32768, help="tree tokens per pass")
     parser.add_argument("--meta-candidates", type=int, default=8, help="whole programs of the outer level (default: 8)")
+    parser.add_argument(
+        "--keep-gib", type=float, default=2.0, help="GiB of activations kept for the hypergradient (default: 2)"
+    )
     parser.add_argument("--repeats", type=int, default=2, help="the best of so many steps counts (default: 2)")
     parser.add_argument("--skip-reference", action="store_true", help="token trees alone")
     parser.add_argument("--optimizer", default="adam", choices=("adam", "sgd"))
@@ -106,6 +110,7 @@ def step_of(
         window_programs=len(data.inner),
         meta_programs=len(data.outer),
         micro_tokens=micro_tokens,
+        keep_gib=args.keep_gib,
         device=args.device,
         checkpoint_every=0,
         progress=False,
@@ -138,13 +143,16 @@ def main(args: argparse.Namespace) -> None:
     if args.skip_reference:
         ways = ways[1:]
     for name, data, hypergradient, micro_tokens in ways:
-        prm = build_model(f"random:{args.shape}", dtype=getattr(torch, args.dtype), seed=args.seed)
+        gc.collect()  # the model before, which refers to itself
+        with device:  # billions of random weights are drawn on the GPU at once
+            prm = build_model(f"random:{args.shape}", dtype=getattr(torch, args.dtype), seed=args.seed)
         model = SeparatePrefixes(prm) if data is separate else prm
         with tempfile.TemporaryDirectory() as folder:
             measured, run = step_of(args, model, data, hypergradient, micro_tokens, Path(folder))
         cost = measured.cost(device)
         baseline = baseline or cost
         updated = int((run.outer.last_gradient_R != 0).sum())
+        del prm, model, run
         peak = measured.peak_bytes / 2**20
         print(
             f"{name:<44}{measured.seconds:>10.2f}{measured.cpu_seconds:>10.2f}{peak:>10,.0f}{baseline / cost:>14.2f}x"

@@ -89,6 +89,8 @@ def main(args: argparse.Namespace) -> None:
     largest = max(tree.num_tokens for tree in trees)
     print(f"{len(problems)} problems, {num_programs} programs, {len(sequences)} prefixes; largest tree {largest:,} tokens")
     token_ratio = sequence_tokens / tree_tokens
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    print(f"weights: {weights / 2**20:,.0f} MiB; peak memory below is what a pass needs beside them")
     print(f"tokens: separate {sequence_tokens:,}, trees {tree_tokens:,}: {token_ratio:.2f}x; FLOP {flop_ratio:.2f}x")
     print(f"{'':<34}{'tokens':>10}{'wall s':>10}{'CPU s':>10}{'tokens/s':>12}{'peak MiB':>10}{'ratio':>10}")
 
@@ -107,7 +109,7 @@ def main(args: argparse.Namespace) -> None:
     bound = tree_flops(model, trees) / rate
     reached = bound / tree.cost(device)
     print(
-        f"matrix products: {rate / 1e9:,.0f} GFLOP/s; bound of one forward over the trees {bound:.3f} s, reached {reached:.0%}"
+        f"matrix products: {rate / 1e12:,.2f} TFLOP/s; bound of one forward over the trees {bound:.3f} s, reached {reached:.0%}"
     )
     if args.released:
         _measure_released(args, model, problems, tree, device)

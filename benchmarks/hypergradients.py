@@ -1,20 +1,22 @@
 """How good is a hypergradient? Each way of computing it against double backward, on one tiny PRM over token trees.
 
-    python benchmarks/hypergradients.py
+    python benchmarks/hypergradients.py        # about five minutes on one core; writes benchmarks/results/hypergradients.md
 
-float64, one inner step of a window of eight trees, moments warmed by two steps. "relative error" is of the gradient itself for
-the exact way; Betty's leave out the optimizer and are scaled as well as possible. Medians over seeds, the worst in brackets.
-"as released": dropout 0.05 in the two passes of the difference and only the last of eight micro-batches (the rows of the
-others get nothing).
+float64, one inner step of a window of eight trees after twenty warm-up steps, LoRA and head of the size of trained ones (a new
+LoRA is zero: dropout before it would change nothing). "relative error" is of the gradient itself for the exact way; Betty's
+leave out the optimizer and are scaled as well as possible. Medians over seeds, the worst in brackets. "as released": dropout
+0.05 in the two passes of the difference and only the last of eight micro-batches (the rows of the others get nothing).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,9 @@ from dreamprm_code.bilevel import TrainConfig
 from dreamprm_code.bilevel.data import Window, Windows
 from dreamprm_code.bilevel.reference import double_backward
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
-from dreamprm_code.prm.model import LoraSettings, build_model
+from dreamprm_code.prm.model import LoraSettings, PRMModel, build_model, lora_parameters
 
-WARM = 2
+WARM = 20
 
 
 def darts_as(dropout: bool, last_only: bool) -> Any:
@@ -61,13 +63,23 @@ WAYS = {
 }
 
 
+def scattered(model: PRMModel) -> PRMModel:
+    """Random values of a trained model's size for LoRA's second matrix and the head."""
+    with torch.no_grad():
+        for name, parameter in lora_parameters(model):
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+        model.head.weight.normal_(std=0.2)
+    return model
+
+
 def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
     """``(relative error, cosine)`` of one step against double backward."""
     data = tree_data(seed=seed)
     model = build_model("random:tiny", LoraSettings(dropout=0.05), dtype=torch.float64, attention="math", seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(seed)
-        run = BiLevelRun(config, data, Path(folder), model, {})
+        run = BiLevelRun(config, data, Path(folder), scattered(model), {})
         set_dropout(model, False)
         for _ in range(WARM):
             run.engine.train_step()
@@ -85,36 +97,47 @@ def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
     return ((scale * found - expected).norm() / expected.norm()).item(), cosine
 
 
+def rows(uppers: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
+    """One row of the table after the other."""
+    cases = itertools.product(uppers, ("bce", "mse"), (("sgd", 0.0), ("adam", 0.01)), ((100_000, 1), (1, 8)))
+    for upper, loss, (optimizer, clip), (micro_tokens, batches) in cases:
+        for name, hypergradient in WAYS.items():
+            if batches == 1 and hypergradient in ("darts_last", "darts_released"):
+                continue  # the last micro-batch is the whole window
+            config = TrainConfig(
+                upper=upper, loss=loss, optimizer=optimizer, clip=clip, hypergradient=hypergradient, lr=1e-3,
+                micro_tokens=micro_tokens, warmup_steps=WARM, bilevel_steps=1, window_programs=12, meta_programs=8,
+                device="cpu", checkpoint_every=0, progress=False, tensorboard=False,
+            )  # fmt: skip
+            errors, cosines = zip(*(compare(config, seed) for seed in range(seeds)), strict=True)
+            inner = optimizer + (" + clipping" if clip else "")
+            error = f"{statistics.median(errors):.1e} ({max(errors):.1e})"
+            yield upper, loss, inner, str(batches), name, error, f"{statistics.median(cosines):.3f} ({min(cosines):.3f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--upper", nargs="*", default=["labels", "weights"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--upper", nargs="*", default=["labels", "weights"], choices=["labels", "weights"])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "hypergradients.md")
     args = parser.parse_args()
     torch.set_num_threads(1)
     jvp_fn_mapping["darts_dropout"] = darts_as(dropout=True, last_only=False)
     jvp_fn_mapping["darts_last"] = darts_as(dropout=False, last_only=True)
     jvp_fn_mapping["darts_released"] = darts_as(dropout=True, last_only=True)
-    print(f"{'outer':<9}{'loss':<6}{'inner':<13}{'micro':<7}{'way':<43}{'relative error':>22}{'cosine':>18}")
-    for upper in args.upper:
-        for loss in ("bce", "mse"):
-            for optimizer, clip in (("sgd", 0.0), ("adam", 0.01)):
-                for micro_tokens, batches in ((100_000, 1), (1, 8)):
-                    for name, hypergradient in WAYS.items():
-                        if batches == 1 and "darts" in hypergradient and hypergradient != "darts":
-                            continue
-                        config = TrainConfig(
-                            upper=upper, loss=loss, optimizer=optimizer, clip=clip, hypergradient=hypergradient, lr=1e-3,
-                            micro_tokens=micro_tokens, warmup_steps=WARM, bilevel_steps=1, window_programs=12,
-                            meta_programs=8, device="cpu", checkpoint_every=0, progress=False, tensorboard=False,
-                        )  # fmt: skip
-                        errors, cosines = zip(*(compare(config, seed) for seed in range(args.seeds)), strict=True)
-                        inner = optimizer + (" + clip" if clip else "")
-                        print(
-                            f"{upper:<9}{loss:<6}{inner:<13}{batches:<7}{name:<43}"
-                            f"{statistics.median(errors):>11.1e} ({max(errors):.1e})"
-                            f"{statistics.median(cosines):>9.3f} ({min(cosines):.3f})",
-                            flush=True,
-                        )
+    start = time.process_time()
+    header = ("outer", "loss", "inner optimizer", "micro-batches", "hypergradient", "relative error", "cosine")
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    print("\n".join(lines), flush=True)
+    for row in rows(args.upper, args.seeds):
+        lines.append("| " + " | ".join(row) + " |")
+        print(lines[-1], flush=True)
+    about = " ".join(__doc__.split("\n\n")[2].split())
+    command = f"python benchmarks/hypergradients.py --seeds {args.seeds} --upper {' '.join(args.upper)}"
+    minutes = (time.process_time() - start) / 60
+    made_by = f"`{command}` (torch {torch.__version__}, {minutes:.1f} minutes of one core)"
+    parts = ["# Hypergradients against double backward", made_by, about, "\n".join(lines)]
+    args.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,3 +66,16 @@ def test_a_killed_sharded_run_resumes_to_the_same_bits(tmp_path):
 def test_one_process_has_nothing_to_share():
     with pytest.raises(UserError, match="only one"):
         shard_backbone(build_model("random:tiny"), torch.device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA GPUs")
+def test_two_gpus_share_a_backbone(tmp_path):
+    command = launch(tmp_path, processes=2)
+    variants = {"whole": {}, "sharded": {"shard": True}}
+    runs = [{"out": str(tmp_path / name), "device": "cuda", **UNEVEN, **more} for name, more in variants.items()]
+    command[-1] = json.dumps(runs)
+    subprocess.run(command, env=environment(), check=True, timeout=240)
+    whole, sharded = (result_of(tmp_path / name) for name in variants)
+    assert all(torch.allclose(whole[name], sharded[name], rtol=0, atol=1e-3) for name in whole)
+    plain, shared = memory_of(tmp_path / "whole"), memory_of(tmp_path / "sharded")
+    assert shared[0]["between_passes"] == plain[0]["between_passes"] / 2

@@ -16,7 +16,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from dreamprm_code.bilevel import TrainConfig, train
-from dreamprm_code.bilevel.distributed import Processes
+from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.prm.model import LoraSettings, build_model
 from dreamprm_code.prm.sharding import shard_backbone
 
@@ -49,8 +49,9 @@ def run(
     if checkpointing:
         model.enable_gradient_checkpointing()
     if shard:
-        Processes.from_environment(torch.device("cpu"))
-        shard_backbone(model, torch.device("cpu"))
+        device = training_device(settings.get("device", "cpu"))
+        Processes.from_environment(device)
+        shard_backbone(model, device)
     between = []
     model.register_forward_pre_hook(lambda *_: between.append(frozen_bytes(model)))
     if sleep:
@@ -72,7 +73,7 @@ def run(
     memory = {"between_passes": max(between), "largest": largest_live_tensor(), "passes": len(between)}
     (Path(out) / f"memory-{rank}.json").write_text(json.dumps(memory))
     if result.is_first_process:
-        state = {name: param.detach() for name, param in model.named_parameters() if param.requires_grad}
+        state = {name: param.detach().cpu() for name, param in model.named_parameters() if param.requires_grad}
         labels = torch.tensor(result.labels, dtype=torch.float64)
         torch.save(state | {"labels": labels, "best_step": torch.tensor(result.best_step)}, Path(out) / "result.pt")
 

@@ -129,3 +129,30 @@ def test_autocast_reads_scores_in_float32():
     assert logits.dtype == torch.float32
     with torch.no_grad():
         torch.testing.assert_close(torch.sigmoid(logits), torch.sigmoid(model(batch)), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("window", [None, 60, 350])
+def test_the_block_mask_lets_the_kernel_see_what_the_dense_mask_says(window):
+    """What FlexAttention's kernel computes: full blocks without a mask, partial blocks through ``mask_mod``, no others."""
+    statement = list(range(300))  # the first blocks of its tokens are seen by every later one of the tree
+    trees = [[statement + sequence for sequence in random_sequences(seed, 7)] for seed in (0, 1)]
+    batch = collate([build_tree(sequences) for sequences in trees])
+    block_mask = layout_of(batch, "flex").block_mask(window)
+    size, padded = block_mask.BLOCK_SIZE[0], block_mask.seq_lengths[0]
+    assert batch.num_tokens > 2 * size and padded % size == 0
+    nodes = torch.arange(padded)
+    elementwise = block_mask.mask_mod(torch.tensor(0), torch.tensor(0), nodes[:, None], nodes[None, :])
+    seen = torch.zeros(padded, padded, dtype=torch.bool)
+    num_full = 0
+    for row in range(padded // size):
+        queries = slice(row * size, (row + 1) * size)
+        for column in block_mask.kv_indices[0, 0, row, : block_mask.kv_num_blocks[0, 0, row]].tolist():
+            seen[queries, column * size : (column + 1) * size] = elementwise[queries, column * size : (column + 1) * size]
+        for column in block_mask.full_kv_indices[0, 0, row, : block_mask.full_kv_num_blocks[0, 0, row]].tolist():
+            seen[queries, column * size : (column + 1) * size] = True
+            num_full += 1
+    assert num_full > 0 or window == 60
+    real = nodes[: batch.num_tokens]
+    dense = may_attend(real[:, None], real[None, :], batch.ends_T, batch.depths_T, window)
+    assert torch.equal(seen[: batch.num_tokens, : batch.num_tokens], dense)
+    assert seen[batch.num_tokens :, batch.num_tokens :].diagonal().all()  # a query that sees nothing would give NaN

@@ -43,3 +43,11 @@ def test_bfloat16_scores_are_near_float32_ones():
         precise = torch.sigmoid(tiny_model().cuda()(batch))
         rough = torch.sigmoid(tiny_model(dtype=torch.bfloat16).cuda()(batch))
     torch.testing.assert_close(rough, precise, rtol=0, atol=0.05)
+
+
+def test_float64_goes_another_way_than_the_kernels_that_do_not_know_it():
+    model = tiny_model(dtype=torch.float64).cuda()
+    sequences = random_sequences(0)
+    with torch.no_grad():
+        found, separate = model(collate([build_tree(sequences)])), model.reference_logits(sequences)
+    torch.testing.assert_close(found, separate, rtol=0, atol=1e-12)

@@ -90,15 +90,15 @@ class PRMModel(nn.Module):
         return output.last_hidden_state[0]
 
     def _best_attention(self) -> str:
-        """FlexAttention on CUDA. On CPUs the fused kernel, but plain matrix products in bfloat16: without AMX the fused kernel
-        computes in float32 there and takes 2.5 times as long.
+        """FlexAttention on CUDA, but for float64, which its kernels do not know. On CPUs the fused kernel, but plain matrix
+        products in bfloat16: without AMX the fused kernel computes in float32 there and takes 2.5 times as long.
         """
-        if self.device.type == "cuda":
-            return "flex"
         if torch.is_autocast_enabled(self.device.type):
             dtype = torch.get_autocast_dtype(self.device.type)
         else:
             dtype = self.decoder.dtype
+        if self.device.type == "cuda":
+            return "segments" if dtype == torch.float64 else "flex"
         return "math" if dtype == torch.bfloat16 else "segments"
 
     def read(self, hidden_SH: Tensor) -> Tensor:
