@@ -98,7 +98,7 @@ def test_flipped_labels_are_told_from_clean_ones(tmp_path):
 
 
 def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
-    """Held-out programs that contradict the training labels: the loss only grows, so the earliest one wins that is no warm-up."""
+    """Held-out programs that contradict the training labels: the loss only grows, so the earliest after the warm-up wins."""
     data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
     model = Linear(1)
     result = train(quiet(lr=0.1, warmup_steps=2, bilevel_steps=10, eval_every=3), data, tmp_path, model)
