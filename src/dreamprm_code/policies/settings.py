@@ -43,7 +43,7 @@ class PolicySettings:
     chat_template_from: str | None = option(
         None, help="folder or hub id of a tokenizer whose chat template renders prompts for completion endpoints"
     )
-    max_in_flight: int = option(64, help="requests in flight per server")
+    max_in_flight: int = option(64, help="requests in flight per server; a quarter more than it admits at once keeps it full")
     answers_per_request: int = option(16, help="most answers asked for in one request (n); 1 for servers without n")
     timeout_s: float = option(600.0, help="longest wait for one reply, seconds")
     deadline_s: float = option(3600.0, help="longest time for one request with all its retries, seconds")
