@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections import Counter
 
 import pytest
 from grading_problems import PROBLEMS
 
+from dreamprm_code.grading import GraderConfig, GradingError, open_grader
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.records import GradedProgram
 
@@ -111,13 +113,18 @@ def test_other_settings_or_programs_are_not_mixed_into_a_file(root, python, file
     assert (files / "graded.jsonl").read_bytes() == before
 
 
-def test_the_ray_engine_says_what_is_missing():
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        from dreamprm_code.grading import GraderConfig, GradingError, open_grader
+def test_the_ray_engine_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(GradingError, match="pip install"):
+        open_grader(GraderConfig(), "ray")
 
-        with pytest.raises(GradingError, match="pip install"):
-            open_grader(GraderConfig(), "ray")
-    else:
-        pytest.skip("ray is installed here")
+
+def test_the_ray_engine_gives_the_same_verdicts(root, python, files):
+    pytest.importorskip("ray")
+    codes = ["print(2 * int(input()))", "print(6)", "", "while True: pass", "print 'x'"]
+    write_programs(files, [{"question_id": "double", "code_list": codes}])
+    flags = ("--engine", "ray", "--workers", "2", "--cpu-limit-s", "1")
+    done = subprocess.run(command(root, python, files, *flags), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    graded = {row.solution_idx: str(row.verdict) for row in read_rows(files / "graded.jsonl", GradedProgram)}
+    assert graded == {0: "passed", 1: "wrong_answer", 2: "no_code", 3: "time_limit", 4: "compile_error"}

@@ -8,6 +8,10 @@ import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading.sandbox.isolation import LEVELS
+from dreamprm_code.grading.sandbox.jobs import Settings
+from dreamprm_code.grading.sandbox.judge import judge_end
+from dreamprm_code.grading.sandbox.orders import End
 from dreamprm_code.records import Verdict
 
 DOUBLE = "print(2 * int(input()))"
@@ -131,6 +135,37 @@ def test_cpu_time_is_that_of_the_test_and_bounded_by_wall_time(grade):
     result = grade("double", "import time\nwhile time.process_time() < 0.3: pass\n" + DOUBLE)
     assert result.passed
     assert 0.5 < result.cpu_seconds <= result.wall_seconds + 0.1  # two tests of 0.3 s, less what the fork had used
+
+
+def end_of(cpu: float, memory_mb: int, exceeded: str | None = None, status: int = 0) -> End:
+    return End(status, cpu, cpu, memory_mb << 20, exceeded, clean=True)
+
+
+@pytest.mark.parametrize(
+    ("end", "errors", "verdict"),
+    [
+        # 6 s and 4096 MiB; whether the limit of CPU time or the refused memory is noticed first makes no difference
+        (end_of(6.05, 3900, "cpu", 9), b"", "memory_limit"),
+        (end_of(6.05, 3900, None, 256), b"MemoryError", "memory_limit"),
+        (end_of(5.95, 3900, None, 256), b"MemoryError", "memory_limit"),
+        (end_of(6.05, 3900, "memory", 9), b"", "memory_limit"),
+        (end_of(6.05, 2049, "cpu", 9), b"", "memory_limit"),
+        (end_of(6.05, 2048, "cpu", 9), b"", "time_limit"),
+        (end_of(6.05, 100), b"", "time_limit"),
+        (end_of(5.95, 3900), b"", "passed"),
+        (end_of(5.95, 3900, "output", 9), b"", "output_limit"),
+    ],
+)
+def test_the_verdict_does_not_depend_on_which_limit_is_noticed_first(end, errors, verdict):
+    settings = Settings(LEVELS, GraderConfig().limits())
+    assert judge_end(end, errors, settings).verdict == verdict
+
+
+@pytest.mark.parametrize(("megabytes", "verdict"), [(600, "memory_limit"), (300, "time_limit")])
+def test_an_endless_program_that_holds_half_of_the_memory_is_a_memory_hog(grade, megabytes, verdict):
+    code = f"x = bytearray({megabytes} << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\nwhile True: pass"
+    assert grade("double", code).verdict == verdict
+    assert grade("double_function", code.replace("while True: pass", "def solve(n):\n  while True: pass")).verdict == verdict
 
 
 def test_all_tests_are_run_when_asked_for():

@@ -16,6 +16,7 @@ Every level is entered as an ordinary user or as root; as root the program runs 
 
 from __future__ import annotations
 
+import _signal
 import os
 import resource
 import socket
@@ -288,16 +289,22 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
     5.5 s used), so it is set far above the limit proper, which is the zygote's; it holds where the zygote looks too late.
     """
     os.setsid()
+    # Only here: a handler in the zygote would let signals of programs through to it, the first process of a namespace.
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     if sandbox.level != "namespaces":
-        set_limits(sandbox, limits)
-        sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+        _confine_on_host(sandbox, limits)
+    seconds = int(3 * total_cpu) + 10
+    _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
+    _lower_limit(resource.RLIMIT_AS, limits.memory, limits.memory)
+
+
+def _confine_on_host(sandbox: Sandbox, limits: Limits) -> None:
+    set_limits(sandbox, limits)
+    sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
     if sandbox.level == "landlock":
         _restrict_by_landlock(sandbox)
         sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH if sandbox.keeps_read_capability else 0)
         sc.install_seccomp(build_filter(network=False, signal_only=os.getpid(), file_attributes=False))
-    seconds = int(3 * total_cpu) + 10
-    _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
-    _lower_limit(resource.RLIMIT_AS, limits.memory, limits.memory)
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # so that it may look at itself in /proc; the zygote it was forked from may not be
 
 
@@ -311,10 +318,11 @@ def set_limits(sandbox: Sandbox, limits: Limits) -> None:
 
 
 def _lower_limit(number: int, soft: int, hard: int) -> None:
-    ceiling = resource.getrlimit(number)[1]
-    if ceiling != resource.RLIM_INFINITY:
-        soft, hard = min(soft, ceiling), min(hard, ceiling)
-    resource.setrlimit(number, (soft, hard))
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except (ValueError, OSError):  # above what this process may have
+        ceiling = resource.getrlimit(number)[1]
+        resource.setrlimit(number, (min(soft, ceiling), ceiling))
 
 
 def _processes_of_user() -> int:

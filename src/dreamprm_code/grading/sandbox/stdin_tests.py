@@ -16,6 +16,8 @@ from .program import NOT_COMPILED
 from .zygotes import GRACE_S, clean, hear_end, tell
 
 _STDERR_KEPT = 4096
+_QUIET_START_MS = 3
+"""Most programs end within this time; until then nobody is woken by each line that they print."""
 
 
 def grade_stdin(
@@ -64,9 +66,11 @@ def _run(
         tell(zygote, order.pack(), [pipes.input_read, pipes.output_write, pipes.error_write, *fds])
         pipes.close_other_ends()
         poller = select.poll()
-        for fd in (pipes.output_read, pipes.error_read, zygote.fileno()):
-            poller.register(fd, select.POLLIN)
+        poller.register(zygote.fileno(), select.POLLIN)
         poller.register(grader.fileno(), 0)
+        poller.poll(_QUIET_START_MS)
+        for fd in (pipes.output_read, pipes.error_read):
+            poller.register(fd, select.POLLIN)
         if feeder.unfinished:
             poller.register(pipes.input_write, select.POLLOUT)
         chunks: list[bytes] = []

@@ -11,8 +11,8 @@ Python runs on the way to the program's first instruction.
 
 from __future__ import annotations
 
-import _signal
 import contextlib
+import fcntl
 import gc
 import importlib
 import os
@@ -64,6 +64,7 @@ class Zygote:
         isolation.confine_zygote(self.sandbox, self.limits)
         os.chdir(self.sandbox.work)
         _forget_own_modules()
+        self._clear_low_descriptors()
         self._poller.register(self.connection, select.POLLIN)
         gc.collect()
         gc.freeze()
@@ -76,33 +77,40 @@ class Zygote:
                 _exit(0)
             if message[:1] == RUN:
                 fds = ancillary[0][2]
-                self._run_test(Order.unpack(message), struct.unpack(f"={len(fds) // 4}i", fds))
+                self._run_test(Order.unpack(message), list(struct.unpack(f"={len(fds) // 4}i", fds)))
             elif message == CLEAN:
                 self._make_clean()
                 self.connection.send(CLEAN)
             # a late KILL finds nobody
 
-    def _run_test(self, order: Order, fds: tuple[int, ...]) -> None:
+    def _clear_low_descriptors(self) -> None:
+        """Descriptors that come with an order get the lowest free numbers: those that they shall have in the program."""
+        moved = []
+        for line in (self.connection, self.sandbox.box_keeper):
+            if line is not None:
+                fd = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, 2 * MAX_FDS)
+                moved.append((line, fd))
+        os.closerange(0, 2 * MAX_FDS)
+        for line, fd in moved:
+            line.detach()
+            line.__init__(fileno=fd)  # type: ignore[misc]
+
+    def _run_test(self, order: Order, fds: list[int]) -> None:
+        if fds != list(range(len(fds))):
+            raise RuntimeError(f"descriptors {fds}")
         total_cpu = self.limits.cpu * order.num_tests
         started = time.monotonic()
         pid = sc.fork()
         if pid == 0:
-            self._become_program(order, fds, total_cpu)
-        try:
-            end = self._watch(pid, started, total_cpu, None if order.style == STDIN else fds[4])
-        finally:
-            for fd in fds:
-                os.close(fd)
+            self._become_program(order, len(fds), total_cpu)
+        end = self._watch(pid, started, total_cpu, None if order.style == STDIN else fds[4])
+        os.closerange(0, len(fds))
         self.connection.send(end.pack())
 
-    def _become_program(self, order: Order, fds: tuple[int, ...], total_cpu: float) -> None:
-        """``fds`` become the descriptors 0, 1, 2 ...; they ascend and are each above their new number, so none is lost."""
+    def _become_program(self, order: Order, num_fds: int, total_cpu: float) -> None:
         status = 1
         try:
-            for number, fd in enumerate(fds):
-                os.dup2(fd, number)
-            os.closerange(len(fds), 1 << 16)
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            os.closerange(num_fds, 1 << 16)
             isolation.confine_program(self.sandbox, self.limits, total_cpu)
             if order.style == STDIN:
                 status = program.run_stdin(order.compiled, order.keep_code)
