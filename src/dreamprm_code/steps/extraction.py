@@ -50,6 +50,8 @@ def extract_code(output: str) -> str:
         return ""
     blocks = [block for block in _fenced_blocks(answer) if block.code]
     candidates = [block for block in blocks if block.is_python or not block.tag]
+    if len(candidates) == 1:
+        return candidates[0].code  # the usual case needs no parsing
     if candidates:
         return max(enumerate(candidates), key=lambda item: (*_quality(item[1]), item[0]))[1].code
     for block in reversed(blocks):
