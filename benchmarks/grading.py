@@ -1,7 +1,8 @@
 """Measure the grader against its claims, on reference data (problems, programs and verdicts in one folder per set).
 
     python benchmarks/grading.py verdicts   [--compat livecodebench]    every reference verdict reproduced?
-    python benchmarks/grading.py hostile    [--repeat 5]                 programs written to break graders
+    python benchmarks/grading.py hostile    [--repeat 5]                 programs written to break graders: all runs identical?
+    python benchmarks/grading.py attacks    [--repeat 5]                 the same with the attacks of the tests
     python benchmarks/grading.py slow       [--busy 8]                   verdicts beside busy loops
     python benchmarks/grading.py throughput                              programs/s against two simpler harnesses
     python benchmarks/grading.py resume     [--rows 20000]               memory, kill -9, once and only once
@@ -72,8 +73,10 @@ def verdicts(args: argparse.Namespace) -> None:
 
 
 def hostile(args: argparse.Namespace) -> None:
+    """Grade the hostile programs ``repeat`` times; ends with status 1 unless all runs are acceptable and identical."""
     problems, rows = read_set(args.data, "hostile")
     runs: list[dict[int, str]] = []
+    failed = False
     for number in range(args.repeat):
         with tempfile.TemporaryDirectory() as scratch:
             os.chmod(scratch, 0o777)
@@ -85,10 +88,22 @@ def hostile(args: argparse.Namespace) -> None:
         runs.append(found)
         bad = [rows[key]["name"] for key, verdict in found.items()
                if verdict not in [NAMES.get(name, name) for name in rows[key]["acceptable_verdicts"]]]  # fmt: skip
+        failed |= bool(bad or touched or len(found) != len(rows))
         print(f"run {number + 1}: {len(rows) - len(bad)} of {len(rows)} acceptable in {time.perf_counter() - started:.1f} s, "
-              f"isolation {grader.isolation}, files touched: {touched}, unacceptable: {bad}")  # fmt: skip
-    unstable = [rows[key]["name"] for key in runs[0] if len({run[key] for run in runs}) > 1]
-    print(f"verdicts that differ between {len(runs)} runs: {unstable}")
+              f"isolation {grader.isolation}, files touched: {touched}, unacceptable: {bad}", flush=True)  # fmt: skip
+    different = {rows[key]["name"]: [run[key] for run in runs] for key in runs[0] if len({run[key] for run in runs}) > 1}
+    same = len(rows) - len(different)
+    print(f"{same} of {len(rows)} programs have the same verdict in all {len(runs)} runs; different: {different}")
+    if failed or different:
+        sys.exit(1)
+
+
+def attacks(args: argparse.Namespace) -> None:
+    """The attacks of the tests, ``repeat`` times."""
+    command = [sys.executable, str(ROOT / "tests/grading/attacks.py"), "--repeat", str(args.repeat)]
+    if args.isolation != "auto":
+        command += ["--isolation", args.isolation]
+    sys.exit(subprocess.run(command, check=False).returncode)
 
 
 SLOW = {
@@ -258,20 +273,22 @@ def _resident(pid: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {"verdicts": verdicts, "hostile": hostile, "slow": slow, "throughput": throughput, "resume": resume}
+    commands = {
+        "verdicts": verdicts, "hostile": hostile, "attacks": attacks, "slow": slow, "throughput": throughput, "resume": resume,
+    }  # fmt: skip
     parser.add_argument("command", choices=commands)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sets", nargs="*", choices=SETS)
     parser.add_argument("--compat", default="none", choices=("none", "livecodebench"))
     parser.add_argument("--isolation", default="auto")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=3, help="runs of hostile, attacks and throughput")
     parser.add_argument("--busy", type=int, default=8)
     parser.add_argument("--programs", type=int, default=200, help="programs of each set for the throughput")
     parser.add_argument("--most-cpu", type=float, default=0.5, help="leave out programs that use more CPU time (seconds)")
     parser.add_argument("--rows", type=int, default=20000)
     args = parser.parse_args()
-    if not args.data.is_dir():
+    if args.command != "attacks" and not args.data.is_dir():
         parser.error(f"{args.data}: no reference data; give their folder with --data")
     commands[args.command](args)
 
