@@ -49,7 +49,7 @@ def shard_backbone(model: PRMModel, device: torch.device) -> None:
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     whole = {param for name, param in model.named_parameters() if param.requires_grad or "lora_" in name}
     decoder = model.decoder
-    for module in (decoder.get_input_embeddings(), *decoder.layers, decoder):
+    for module in (decoder.get_input_embeddings(), *decoder.get_submodule("layers").children(), decoder):
         fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
     model.to(device)
 
