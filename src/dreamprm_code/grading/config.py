@@ -22,7 +22,8 @@ class GraderConfig:
     ``cpu_limit_s`` bounds the CPU time of the program and all its descendants (LiveCodeBench: 6 s, of wall time).
     ``sleep_limit_s`` bounds the time in which nothing of the program runs or waits for a processor (None: twice the CPU
     limit). Neither depends on how busy the host is; ``wall_limit_s`` is only there so that a test ends on a host that
-    gives it no processor, and makes the program ungraded, not failed.
+    gives it no processor, and makes the program ungraded, not failed. A test that used up its CPU time while holding more
+    than half of ``memory_limit_mb`` counts as ``memory_limit`` (see :mod:`dreamprm_code.grading.sandbox.judge`).
 
     ``isolation`` is ``auto`` (the strongest level to be had), a level's name, or ``required:LEVEL`` (refuse anything
     weaker); levels are described in :mod:`dreamprm_code.grading.sandbox.isolation`.

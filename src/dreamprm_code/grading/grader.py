@@ -272,7 +272,7 @@ class Grader:
             with self._lock:
                 self._pending.append(job)
             return
-        answer = {
+        answer: dict[str, Any] = {
             "verdict": Verdict.HARNESS_ERROR,
             "reason": f"could not be graded: {reason}",
             "failed_test": None,

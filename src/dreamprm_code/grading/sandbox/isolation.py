@@ -16,7 +16,7 @@ Every level is entered as an ordinary user or as root; as root the program runs 
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 import resource
 import socket

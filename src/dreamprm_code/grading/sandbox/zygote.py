@@ -22,6 +22,7 @@ import socket
 import struct
 import sys
 import time
+from dataclasses import replace
 from resource import RUSAGE_CHILDREN, getrusage
 
 from . import folders, isolation, meter, official, program
@@ -85,15 +86,10 @@ class Zygote:
 
     def _clear_low_descriptors(self) -> None:
         """Descriptors that come with an order get the lowest free numbers: those that they shall have in the program."""
-        moved = []
-        for line in (self.connection, self.sandbox.box_keeper):
-            if line is not None:
-                fd = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, 2 * MAX_FDS)
-                moved.append((line, fd))
+        self.connection = _moved_up(self.connection)
+        if self.sandbox.box_keeper is not None:
+            self.sandbox = replace(self.sandbox, box_keeper=_moved_up(self.sandbox.box_keeper))
         os.closerange(0, 2 * MAX_FDS)
-        for line, fd in moved:
-            line.detach()
-            line.__init__(fileno=fd)  # type: ignore[misc]
 
     def _run_test(self, order: Order, fds: list[int]) -> None:
         if fds != list(range(len(fds))):
@@ -193,6 +189,12 @@ class Zygote:
         else:
             folders.make_folder(self.sandbox.folder)
         os.chdir(self.sandbox.work)
+
+
+def _moved_up(line: socket.socket) -> socket.socket:
+    fd = fcntl.fcntl(line.fileno(), fcntl.F_DUPFD_CLOEXEC, 2 * MAX_FDS)
+    line.close()
+    return socket.socket(fileno=fd)
 
 
 def _forget_own_modules() -> None:
