@@ -164,7 +164,8 @@ def main(config: Config) -> None:
     sampled = counts.get("rows", 0)
     print(
         f"gen_cof_label: {len(labels)} of {len(steps)} steps labelled from {sampled} rollouts "
-        f"({counts.get('rewrites_prefix', 0)} rewrote their prefix, {counts.get('policy_kind', 'no request')}; at most {config.num_rollouts * len(middle)}), "
+        f"({counts.get('rewrites_prefix', 0)} rewrote their prefix, {counts.get('policy_kind', 'no request')}; "
+        f"at most {config.num_rollouts * len(middle)}), "
         f"{lost['programs_without_code']} programs without code; {file.account.summary()}"
     )
     if counts["failed"]:
