@@ -7,7 +7,7 @@ from attack import HARMLESS, Attack
 HOGS = (
     Attack(
         "child that prints for ever",
-        HARMLESS,
+        ("output_limit",),
         """
 import os
 n = int(input())
@@ -15,6 +15,7 @@ print(2 * n, flush=True)
 if os.fork() == 0:
     while True:
         os.write(1, b"x" * 65536)
+os.wait()
 """,
     ),
     Attack(

@@ -49,9 +49,10 @@ class Zygotes:
         self.plain.close()
         self.numpy.close()
         if self.level != "namespaces":
-            import shutil
+            import subprocess
 
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # not shutil.rmtree: what programs have left may be nested deeper than the interpreter's stack
+            subprocess.run(["rm", "-rf", "--", self.folder], check=False, stderr=subprocess.DEVNULL)
 
 
 def start_zygotes(settings: Settings) -> tuple[Zygotes, dict[str, str]]:
