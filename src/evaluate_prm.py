@@ -22,7 +22,7 @@ from tqdm import tqdm
 from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading import Grader, GraderConfig
+from dreamprm_code.grading import GraderConfig
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
 from dreamprm_code.manifest import check_resume, git_commit, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
@@ -58,7 +58,7 @@ class Config(ProblemSettings):
     aggregation: str = option(DEFAULT_AGGREGATION, help="from step scores to a program's score", choices=tuple(AGGREGATIONS))
     sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates to report")
     run_public_tests: bool = option(
-        True, help="run public tests where a verdict does not tell whether they pass (for the baselines)"
+        True, help="run candidates on public tests where their verdicts do not say what they do there (for the baselines)"
     )
     grade_workers: int = option(2, help="programs graded at once")
     train_programs: int = option(24, help="labelled training programs to score for calibration and the explorer")
@@ -86,8 +86,8 @@ def main(config: Config) -> None:
 
     scorer = Scorer(config, checkpoint)
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path)
-    open_grader = (lambda: Grader(GraderConfig(workers=config.grade_workers))) if config.run_public_tests else None
-    public = public_results(problems, candidates, open_grader)
+    grader = GraderConfig(workers=config.grade_workers) if config.run_public_tests else None
+    public = public_results(problems, candidates, grader)
     sets = candidate_sets(problems, candidates, scores, public.passed, public.clusters)
     evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)
 

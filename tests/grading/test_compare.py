@@ -55,6 +55,13 @@ def test_tolerance_is_for_fractions(found, expected, right):
     assert (compare_output(found, lines_of(expected), LOOSE) is None) is right
 
 
+def test_a_million_digits_and_a_letter_are_compared_at_once():
+    """They were tried as a number in every division into whole part and decimals: hours."""
+    for found in ("1" * 1_000_000 + "x", "1" * 1_000_000 + ".1x", "." + "1" * 1_000_000 + "x"):
+        assert compare_output(found, ["5"], EXACT)
+        assert compare_output(found, ["5"], LOOSE)
+
+
 @pytest.mark.parametrize(
     ("statement", "tolerance"),
     [

@@ -7,6 +7,7 @@ import hashlib
 import queue
 import selectors
 import socket
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -40,6 +41,10 @@ class GradeResult(NamedTuple):
     ``reason`` is one line; ``failed_test`` the index of the first failing test (public tests first), None if there is none.
     ``cpu_seconds`` is the CPU time of all tests run, ``wall_seconds`` the time from the first test's start to the verdict.
     ``test_verdicts`` holds one verdict for each test that was run, in order.
+
+    ``outputs`` (None without ``keep_outputs``, and where nothing could be graded) holds for each of these tests the fingerprint
+    of the program's output, or None where it gave none that could be compared: the verdict then says what it did instead.
+    Equal fingerprints, equal outputs: the same stripped lines or the same JSON data, numbers compared as numbers.
     """
 
     key: Hashable
@@ -50,6 +55,7 @@ class GradeResult(NamedTuple):
     cpu_seconds: float
     wall_seconds: float
     test_verdicts: tuple[Verdict, ...] = ()
+    outputs: tuple[str | None, ...] | None = None
 
     @property
     def passed(self) -> bool | None:
@@ -280,6 +286,7 @@ class Grader:
             "cpu_seconds": 0.0,
             "wall_seconds": 0.0,
             "test_verdicts": [],
+            "outputs": None,
         }
         self._finish(job, answer)
 
@@ -292,6 +299,8 @@ class Grader:
             answer["cpu_seconds"],
             answer["wall_seconds"],
             tuple(Verdict(verdict) for verdict in answer["test_verdicts"]),
+            # one object for equal fingerprints: most programs that are remembered print the same
+            answer["outputs"] and tuple(output and sys.intern(output) for output in answer["outputs"]),
         )
         with self._lock:
             self._running.pop(job.identity, None)

@@ -69,7 +69,12 @@ class Worker:
         self._problems: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()  # key -> its number here, its bytes
         self._problem_bytes = self._num_problems = 0
         self._received = bytearray()
-        settings = {"levels": config.levels(), "limits": asdict(config.limits()), "official": config.compat == "livecodebench"}
+        settings = {
+            "levels": config.levels(),
+            "limits": asdict(config.limits()),
+            "official": config.compat == "livecodebench",
+            "keep_outputs": config.keep_outputs,
+        }
         self._send(settings)
 
     def _send(self, message: Any) -> None:

@@ -42,11 +42,9 @@ INTERVAL_NOTE = (
     "problem; exact McNemar where both choose one program, sign-flip permutation where one is an expected value. "
     "gap = (method - random) / (oracle - random)."
 )
-
-
 CLUSTER_NOTE = (
-    "Clusters: programs with the same result on the public tests (all pass, or the same first failure with the same message); "
-    "a grader does not keep outputs."
+    "Clusters: programs with equal outputs on all public inputs (two outputs that the test accepts are equal; a program that "
+    "crashes on an input has that as its output, one that runs into a limit on this input and the later ones)."
 )
 
 
@@ -239,6 +237,7 @@ def count_notes(counts: Mapping[str, int], pool: PoolCounts) -> list[str]:
         "unparsable": "programs do not parse and were scored as one step",
         "statements_shortened": "programs read with a shortened problem statement",
         "public_tests_unknown": "candidates whose public tests could not be run (counted as failing them)",
+        "public_tests_outputs_unknown": "candidates whose outputs on the public inputs are not known (each alone in a cluster)",
     }
     notes = [f"{counts[name]} {text}." for name, text in texts.items() if counts.get(name)]
     if pool.num_ungraded:

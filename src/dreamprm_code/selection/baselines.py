@@ -8,7 +8,7 @@ A :class:`Method` gives a key per candidate (see ``best_of_n``):
 ``orm``              the last step's score only: the model as an outcome reward model
 ``public``           passes the public tests; ties at random
 ``public_prm``       passes the public tests, then the PRM's score
-``cluster``          largest group of programs that behave alike on the public tests; ties at random
+``cluster``          largest group of programs with equal outputs on all public inputs; ties at random
 ``cluster_prm``      group with the largest sum of PRM scores, then the PRM's score within it
 ``prm_<how>``        the PRM's step scores, aggregated
 ``oracle``           a passing candidate if there is one: pass@N, which no selection can exceed

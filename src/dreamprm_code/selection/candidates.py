@@ -10,8 +10,8 @@ from dreamprm_code.records import Problem, Solution, SolutionScores
 
 
 class Candidate(NamedTuple):
-    """One program. ``public_passed`` and ``cluster`` are None where the result on the public tests is not known; ``cluster``
-    numbers the groups of programs that behave alike on them (see ``public_tests``)."""
+    """One program. ``public_passed`` is None where the result on the public tests is not known, ``cluster`` where the outputs
+    are not; it numbers the groups of programs with equal outputs (see ``public_tests``)."""
 
     solution_idx: int
     passed: bool | None

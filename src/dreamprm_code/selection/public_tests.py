@@ -1,87 +1,107 @@
-"""Which candidates pass a problem's public tests, and which behave alike on them.
+"""Which candidates pass a problem's public tests, and which have the same outputs on them.
 
-A verdict that names the first failing test already says it (tests are graded in order, public ones first). Only candidates
-whose verdict does not are run again, on the public tests alone.
+A verdict that names the first failing test already says whether the public ones pass (tests are graded in order, public ones
+first). What a candidate that fails one of them does on the others has to be seen in a run on the public tests alone.
 
-Candidates of one *cluster* have the same result on the public tests: all pass, or the same test fails first, with the same
-verdict and the same message (which for a wrong answer quotes the first line that differs). Programs that pass all public
-tests print the same on the public inputs; for failing ones this is what a grader tells of their outputs, which it does not
-keep.
+Candidates of one *cluster* have equal outputs on all public inputs. Two outputs that the test accepts are equal, others if the
+grader's normal form of them is (stripped lines or JSON data, numbers as numbers). A program that crashes on an input has that
+as its output; one that runs into a limit has that as its output on this input and the later ones, and is not run again to see
+what it does there. Clusters are known only where programs may be run; an answer without a program is in none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
-from dreamprm_code.grading import Grader, GradeRequest
+from dreamprm_code.grading import Grader, GraderConfig, GradeRequest, GradeResult
 from dreamprm_code.problems import test_cases
 from dreamprm_code.records import Problem, Solution, Verdict
 from dreamprm_code.selection.scoring import SolutionKey
 
-Result = tuple[int | None, Verdict | None, str]
-"""First failing public test, verdict and message; (None, PASSED, "") if all pass."""
+Outputs = tuple[str, ...]
+"""Per public test ``passed``, or the fingerprint of a wrong output, or the verdict of a program that gave none."""
 
-ALL_PASS: Result = (None, Verdict.PASSED, "")
+_LIMITS = (Verdict.TIME_LIMIT, Verdict.MEMORY_LIMIT, Verdict.OUTPUT_LIMIT)
 
 
 class PublicResults(NamedTuple):
     """Per solution whether it passes the public tests (None: not known) and, where known, the number of its cluster within
-    its problem. ``counts``: results ``known`` from the verdict, programs ``run``, results ``unknown``."""
+    its problem. ``counts``: results ``known`` from the verdict, programs ``run``, results ``unknown`` and, where programs are
+    run, ``outputs_unknown``."""
 
     passed: dict[SolutionKey, bool | None]
     clusters: dict[SolutionKey, int]
     counts: Counter[str]
 
 
-def public_results(
-    problems: Sequence[Problem], solutions: Iterable[Solution], open_grader: Callable[[], Grader] | None
-) -> PublicResults:
-    """Results of all solutions of problems that have public tests; without ``open_grader`` nothing is run."""
-    by_id = {problem.question_id: problem for problem in problems}
-    num_public = {question_id: len(test_cases(public_only(problem)).public) for question_id, problem in by_id.items()}
-    results: dict[SolutionKey, Result | None] = {}
+def public_results(problems: Sequence[Problem], solutions: Iterable[Solution], grader: GraderConfig | None) -> PublicResults:
+    """Results of all solutions of problems that have public tests; without ``grader`` nothing is run."""
+    public = {problem.question_id: public_only(problem) for problem in problems}
+    num_public = {question_id: len(test_cases(problem).public) for question_id, problem in public.items()}
+    passed: dict[SolutionKey, bool | None] = {}
+    outputs: dict[SolutionKey, Outputs | None] = {}
     requests = []
-    counts: Counter[str] = Counter(known=0, run=0, unknown=0)
     for solution in solutions:
         if not num_public.get(solution.question_id):
             continue
-        key = (solution.question_id, solution.solution_idx)
-        results[key] = known_result(solution, num_public[solution.question_id])
-        if results[key] is not None:
-            counts["known"] += 1
-        else:
-            requests.append(GradeRequest(key, public_only(by_id[solution.question_id]), solution.code))
-    if requests and open_grader is not None:
-        with open_grader() as grader:
-            for answer in grader.grade(requests):
-                key = cast(SolutionKey, answer.key)
-                if answer.passed is not None:
-                    results[key] = ALL_PASS if answer.passed else (answer.failed_test, answer.verdict, answer.reason)
+        passed[solution.key] = known_result(solution, num_public[solution.question_id])
+        if solution.code.strip() or solution.passed:
+            outputs[solution.key] = known_outputs(solution, num_public[solution.question_id])
+            if outputs[solution.key] is None:
+                requests.append(GradeRequest(solution.key, public[solution.question_id], solution.code))
+    counts = Counter(known=sum(result is not None for result in passed.values()), run=0)
+    if grader is None:
+        outputs.clear()
+    elif requests:
         counts["run"] = len(requests)
-    counts["unknown"] = sum(result is None for result in results.values())
-    numbers: dict[tuple[str, Result], int] = {}
-    clusters = {
-        key: numbers.setdefault((key[0], result), len(numbers))
-        for key, result in results.items()
-        if result is not None and result[1] is not Verdict.NO_CODE
-    }
-    passed = {key: None if result is None else result == ALL_PASS for key, result in results.items()}
+        with Grader(replace(grader, all_tests=True, keep_outputs=True)) as opened:
+            for answer in opened.grade(requests):
+                key = cast(SolutionKey, answer.key)
+                outputs[key] = outputs_of(answer)
+                if passed[key] is None:
+                    passed[key] = answer.passed
+    counts["unknown"] = sum(result is None for result in passed.values())
+    counts["outputs_unknown"] = sum(found is None for found in outputs.values())
+    numbers: dict[tuple[str, Outputs], int] = {}
+    clusters = {key: numbers.setdefault((key[0], found), len(numbers)) for key, found in outputs.items() if found is not None}
     return PublicResults(passed, clusters, counts)
 
 
-def known_result(solution: Solution, num_public: int) -> Result | None:
-    """What the verdict over all tests says about the public ones; None if nothing."""
+def outputs_of(answer: GradeResult) -> Outputs | None:
+    """What a program did on each test, in terms that can be compared; None if it could not be graded."""
+    if answer.outputs is None:
+        return None
+    found: list[str] = []
+    for verdict, output in zip(answer.test_verdicts, answer.outputs, strict=True):
+        if verdict in _LIMITS:
+            return (*found, *[verdict.value] * (len(answer.outputs) - len(found)))
+        found.append(verdict.value if output is None or verdict.passed else output)
+    return tuple(found)
+
+
+def known_outputs(solution: Solution, num_public: int) -> Outputs | None:
+    """The outputs of a program that passes the public tests or runs into a limit on them; None for any other."""
+    if known_result(solution, num_public):
+        return (Verdict.PASSED.value,) * num_public
+    if solution.failed_test is None or solution.verdict not in _LIMITS:
+        return None
+    return (*[Verdict.PASSED.value] * solution.failed_test, *[solution.verdict.value] * (num_public - solution.failed_test))
+
+
+def known_result(solution: Solution, num_public: int) -> bool | None:
+    """Whether the public tests pass, as far as the verdict over all tests says it; None if it does not."""
     if solution.passed:
-        return ALL_PASS
+        return True
     if not solution.code.strip():
-        return (0, Verdict.NO_CODE, "")
+        return False
     if solution.failed_test is None:
         return None
     if solution.failed_test >= num_public:
-        return ALL_PASS
-    return None if solution.passed is None else (solution.failed_test, solution.verdict, solution.reason)
+        return True
+    return None if solution.passed is None else False
 
 
 def public_only(problem: Problem) -> Problem:

@@ -51,7 +51,11 @@ def stated_tolerance(statement: str) -> Tolerance:
     return Tolerance()
 
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?", re.ASCII)
+# Possessive: a program may print millions of digits and then a letter, which must not be tried in every division.
+_NUMBER = re.compile(r"([+-]?)(?:(\d++)(?:\.(\d*+))?|\.(\d++))(?:[eE]([+-]?\d{1,6}))?", re.ASCII)
+SHORT_INTEGER = 18
+"""Whole numbers of up to so many digits are their own spelling in :func:`plain_number`."""
+
 _PADDED = re.compile(r"[+-]?0\d")
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 
@@ -93,6 +97,28 @@ def _same_token(found: str, expected: str, tolerance: Tolerance) -> bool:
         if math.isfinite(one) and math.isfinite(other) and tolerance.accepts(one, other):
             return True
     return Decimal(found) == Decimal(expected)
+
+
+def plain_number(text: str) -> str | None:
+    """One spelling for all plain decimal spellings of a number (``1200`` for 1.2e3, ``15e-1`` for 1.50); None for anything
+    else.
+
+    A number padded with zeros keeps its own, as it equals no other where the padded one is expected.
+    """
+    match = _NUMBER.fullmatch(text)
+    if match is None or _PADDED.match(text):
+        return None if match is None else text
+    sign, whole, decimals, only_decimals, power = match.groups()
+    decimals = decimals or only_decimals or ""
+    digits = ((whole or "") + decimals).lstrip("0")
+    kept = digits.rstrip("0")
+    if not kept:
+        return "0"
+    exponent = int(power or 0) - len(decimals) + len(digits) - len(kept)
+    minus = "-" if sign == "-" else ""
+    if exponent >= 0 and len(kept) + exponent <= SHORT_INTEGER:
+        return minus + kept + "0" * exponent
+    return f"{minus}{kept}e{exponent}"
 
 
 def compare_output_officially(found: str, expected_lines: list[str]) -> bool:

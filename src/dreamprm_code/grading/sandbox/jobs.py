@@ -11,11 +11,12 @@ from .isolation import Limits
 
 @dataclass(frozen=True)
 class Settings:
-    """What the grader asks of a worker; ``levels`` are tried in turn."""
+    """What the grader asks of a worker; ``levels`` are tried in turn. ``keep_outputs`` asks for their fingerprints."""
 
     levels: tuple[str, ...]
     limits: Limits
     official: bool = False
+    keep_outputs: bool = False
     memory_folder_bytes: int = 64 << 20
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from typing import Any
 
 from . import official
 from .compare import compare_data, compare_output_officially, read_json, shorten
+from .fingerprints import fingerprint_of_data, fingerprint_of_text
 from .isolation import Limits
 from .jobs import HarnessFailure, Settings, Tests
 from .orders import End
@@ -23,7 +25,8 @@ _MEMORY_ERRORS = ("MemoryError", "numpy._core._exceptions._ArrayMemoryError", "n
 
 @dataclass
 class TestOutcome:
-    """``ends_process``: no further test was run in the same process."""
+    """``ends_process``: no further test was run in the same process. ``output`` is the output's fingerprint, if there was an
+    output and fingerprints are wanted."""
 
     __test__ = False
 
@@ -31,6 +34,7 @@ class TestOutcome:
     reason: str
     cpu: float = 0.0
     ends_process: bool = False
+    output: str | None = None
 
 
 def judge_end(end: End, errors: bytes, settings: Settings, cpu: float | None = None) -> TestOutcome:
@@ -113,6 +117,7 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
         return TestOutcome("wrong_answer", str(value), cpu)
     if status != b"+":
         return TestOutcome("runtime_error", "the program wrote into the channel of its results")
+    output = _fingerprint(value, tests) if settings.keep_outputs else None
     expected = tests.expected_lines(index) if tests.func_name is None else tests.expected_value(index)
     try:
         if not settings.official:
@@ -124,8 +129,15 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
     except RecursionError:
         equal = False
     if equal:
-        return TestOutcome("passed", "", cpu)
-    return TestOutcome("wrong_answer", f"returned {shorten(value)} instead of {shorten(expected)}", cpu)
+        return TestOutcome("passed", "", cpu, output=output)
+    return TestOutcome("wrong_answer", f"returned {shorten(value)} instead of {shorten(expected)}", cpu, output=output)
+
+
+def _fingerprint(value: Any, tests: Tests) -> str | None:
+    """Of a result; that of a stdin program (by the official rules they give results) is the text that it printed."""
+    if tests.func_name is None and isinstance(value, str):
+        return fingerprint_of_text(value)
+    return fingerprint_of_data(value)
 
 
 def _last_line(errors: bytes) -> str:

@@ -8,6 +8,7 @@ import socket
 import time
 
 from .compare import compare_output
+from .fingerprints import fingerprint_of_text
 from .jobs import GraderGone, Settings, Tests, WorkerBroken
 from .judge import TestOutcome, judge_end
 from .orders import KILL, STDIN, End, Order
@@ -43,7 +44,10 @@ def grade_stdin(
             if first and os.waitstatus_to_exitcode(end.status) == NOT_COMPILED:
                 return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
             if outcome.verdict == "passed":
-                difference = compare_output(output.decode("utf-8", "replace"), tests.expected_lines(index), tests.tolerance)
+                printed = output.decode("utf-8", "replace")
+                if settings.keep_outputs:
+                    outcome.output = fingerprint_of_text(printed)
+                difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
                 if difference is not None:
                     outcome.verdict, outcome.reason = "wrong_answer", difference
             outcomes.append(outcome)
