@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 CONFIG=${CONFIG:-configs/demo.yaml}
 source src/setup_env.sh
 if [[ $# -gt 0 && $1 != -* ]]; then set -- --checkpoint "$@"; fi
-if [[ $CONFIG == configs/demo.yaml ]]; then
+source src/recipe_flags.sh
+if [[ $CONFIG == configs/demo.yaml && -z $other_problems ]]; then
   bash data/demo/seed_run.sh "${DATA_DIR:-data/demo-run}"
 fi
 exec python src/evaluate_prm.py --config "$CONFIG" ${DATA_DIR:+--data-dir "$DATA_DIR"} "$@"

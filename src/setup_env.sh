@@ -50,6 +50,7 @@ _setup_env() {
 }
 
 _setup_env || exit 1
+if [[ ${OLDPWD:-$PWD} != "$PWD" ]]; then echo "note: relative paths are relative to $PWD" >&2; fi # the recipe has changed to its folder
 unset -f _fits _setup_env
 unset _root
 export TOKENIZERS_PARALLELISM=${TOKENIZERS_PARALLELISM:-false}

@@ -5,10 +5,16 @@
 set -euo pipefail
 bundled=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/sampled
 mkdir -p "$1"
-[[ ! -e $1/cof_solutions.jsonl ]] || exit 0
-for file in $(ls "$bundled" | grep -v '^cof_solutions.jsonl$') cof_solutions.jsonl; do # that one last: it ends the copying
-  if [[ ! -e $1/$file ]]; then
-    cp "$bundled/$file" "$1/$file.copying"
-    mv "$1/$file.copying" "$1/$file"
+target=$(cd "$1" && pwd)
+[[ ! -s $target/cof_solutions.jsonl ]] || exit 0
+_copy() {
+  cp "$1" "$2.copying"
+  mv "$2.copying" "$2"
+}
+cd "$bundled"
+for file in $(ls | grep -v -e '[.]meta[.]json$' -e '[.]usage[.]json$' -e '^cof_solutions[.]jsonl$') cof_solutions.jsonl; do # that one last
+  if [[ ! -s $target/$file ]]; then
+    for side in "$file".*; do [[ ! -e $side ]] || _copy "$side" "$target/$side"; done
+    _copy "$file" "$target/$file" # after what describes it
   fi
 done
