@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import run_stage
-from dreamprm_code.config import option
+from dreamprm_code.config import option, require_at_least
 from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
@@ -34,6 +34,10 @@ class Config(SplitSettings, PolicySettings):
     num_solutions: int = option(1, help="programs per problem")
     retries: int = option(0, help="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest")
     grade_workers: int = option(2, help="programs graded at once")
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_solutions=1, retries=0, grade_workers=1)
 
 
 def requests_of(
@@ -73,6 +77,7 @@ async def follow_rules(config: Config, sampler: Sampler, problem: Problem, sampl
 
 
 def main(config: Config) -> None:
+    config.check()
     problems = config.window_split().require("train")
     if config.dry_run:
         print("gen_cof: would send " + estimate((request for _, request in requests_of(config, problems, None)), config))

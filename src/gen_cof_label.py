@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import run_stage
-from dreamprm_code.config import option
-from dreamprm_code.errors import UserError
+from dreamprm_code.config import option, require_at_least
 from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -43,6 +42,10 @@ class Config(SplitSettings, PolicySettings):
     max_steps: int = option(10, help="most steps per program; the last takes the rest")
     granularity: str = option("function", help="what a step is", choices=("function", "line", "program"))
     grade_workers: int = option(2, help="programs graded at once")
+
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_rollouts=1, rollout_price=0, max_steps=1, grade_workers=1)
 
 
 def request_for(problem: Problem, step: Step, indices: tuple[int, ...]) -> CompletionRequest:
@@ -82,6 +85,7 @@ class StepTally(Counter):
 
 
 def main(config: Config) -> None:
+    config.check()
     solutions_path = config.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
     split = config.window_split()
@@ -92,8 +96,6 @@ def main(config: Config) -> None:
         if solution.question_id in problems
         for step in steps_of(solution, config.max_steps, config.granularity)
     ]
-    if config.num_rollouts < 1 or config.rollout_price < 0:
-        raise UserError("num_rollouts must be at least 1 and rollout_price not negative")
     rule = StoppingRule(max_rollouts=config.num_rollouts, price=config.rollout_price)
     middle = [step for step in steps if not step.is_last]
     if config.dry_run:

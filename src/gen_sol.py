@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import run_stage
-from dreamprm_code.config import option
+from dreamprm_code.config import option, require_at_least
 from dreamprm_code.generation import SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
@@ -32,6 +32,10 @@ class Config(SplitSettings, PolicySettings):
     num_solutions: int = option(16, help="candidates per problem")
     grade_workers: int = option(2, help="programs graded at once")
 
+    def check(self) -> None:
+        super().check()
+        require_at_least(self, num_solutions=1, grade_workers=1)
+
 
 def requests_of(
     config: Config, problems: list[Problem], file: SampledFile | None
@@ -46,6 +50,7 @@ def requests_of(
 
 
 def main(config: Config) -> None:
+    config.check()
     problems = config.window_split().require(config.split)
     if config.dry_run:
         print(

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 from tqdm import tqdm
 
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult
-from dreamprm_code.jsonl import RowAppender, sort_file
+from dreamprm_code.jsonl import JsonlError, RowAppender, sort_file
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.policies.base import (
     BudgetReached,
@@ -71,6 +71,8 @@ class Sampled(NamedTuple):
 class SampledFile:
     """The output of a sampling stage while it grows over one or more runs.
 
+    Nothing is made or overwritten before :meth:`start`: a run that cannot begin leaves the folder as it was.
+
     Raises:
         ManifestError: the rows there were made with other settings.
         JsonlError: the file is broken or in use.
@@ -100,14 +102,40 @@ class SampledFile:
             check_resume(path, self._manifest["identity"])
         self._failures_path = path.with_name(path.name + ".failures.jsonl")
         self.grades: OrderedDict[tuple[str, bytes], asyncio.Future[GradeResult]] = OrderedDict()
-        with ExitStack() as stack:
-            self.rows = stack.enter_context(RowAppender(path, record, self._count))
-            self.counts["rows_before"] = len(self.rows.keys)
-            write_manifest(path, **self._manifest, counts={})
-            self._failures_path.unlink(missing_ok=True)
-            self.failures = stack.enter_context(RowAppender(self._failures_path, FailedRequest))
-            self.account.load(path.with_name(path.name + ".usage.json"))
-            self._open = stack.pop_all()
+        self._usage_path = path.with_name(path.name + ".usage.json")
+        self.account.load(self._usage_path)
+        self._open = ExitStack()
+        self._rows: RowAppender | None = None
+        self._failures: RowAppender | None = None
+        if path.exists():
+            self._open_rows()
+
+    def _open_rows(self) -> RowAppender:
+        self._rows = self._open.enter_context(RowAppender(self.path, self.record, self._count))
+        self.counts["rows_before"] = len(self._rows.keys)
+        return self._rows
+
+    def start(self) -> None:
+        """Make the file and what stands beside it, or take up what is there; to be called once all else is ready.
+
+        Raises:
+            JsonlError: the file is in use.
+        """
+        if self._rows is None and self._open_rows().keys:
+            raise JsonlError(f"{self.path}: another process has just written rows; run the same command again")
+        write_manifest(self.path, **self._manifest, counts={})
+        self._failures_path.unlink(missing_ok=True)
+        self._failures = self._open.enter_context(RowAppender(self._failures_path, FailedRequest))
+
+    @property
+    def rows(self) -> RowAppender:
+        assert self._rows is not None, "start() comes first"
+        return self._rows
+
+    @property
+    def failures(self) -> RowAppender:
+        assert self._failures is not None, "start() comes first"
+        return self._failures
 
     def _count(self, row: Any) -> None:
         self.counts["rows"] += 1
@@ -130,11 +158,13 @@ class SampledFile:
 
     def missing(self, key: tuple, indices: Iterable[int]) -> tuple[int, ...]:
         """Of the rows (*key, index), the indices that the file lacks."""
-        return tuple(index for index in indices if (*key, index) not in self.rows.keys)
+        there = set() if self._rows is None else self._rows.keys
+        return tuple(index for index in indices if (*key, index) not in there)
 
     def abandon(self) -> None:
-        """Close the file as a kill would leave it, the account saved."""
-        self.account.save()
+        """Close the file as a kill would leave it, the account saved; one that was not started stays as it was."""
+        if self._failures is not None:
+            self.account.save()
         self._open.close()
 
     def close(self, policy_kind: str | None = None) -> dict[str, Any]:
@@ -286,11 +316,15 @@ def run_sampling(
     tasks: Callable[[Sampler], Iterable[Callable[[], Awaitable[Any]]]],
     num_rows: int,
 ) -> dict[str, Any]:
-    """Sample until nothing is missing or the budget is reached, then close the file; returns the counts of its manifest."""
+    """Sample until nothing is missing or the budget is reached, then close the file; returns the counts of its manifest.
+
+    The policy is opened first: where it cannot be, nothing is written.
+    """
 
     async def run() -> tuple[str | None, str]:
         policy = open_policy()
         try:
+            file.start()
             with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
                 sampler = Sampler(policy, grader, file, bar)
                 return await run_bounded(tasks(sampler), 2 * policy.max_requests + 64), policy.kind
@@ -301,6 +335,7 @@ def run_sampling(
         if num_rows:
             reason, kind = asyncio.run(run())
         else:
+            file.start()
             reason, kind = None, None
     except BaseException:
         file.abandon()

@@ -139,6 +139,68 @@ def test_missing_and_broken_parts_are_named(tmp_path, tokenizer):
         PRM.from_pretrained(tmp_path / "empty")
 
 
+def test_a_folder_without_its_adapter_config_or_with_another_one_is_refused(tmp_path, tokenizer):
+    folder = tmp_path / "prm"
+    tiny_prm(tokenizer).save_pretrained(folder)
+    path = folder / "adapter_config.json"
+    adapter = json.loads(path.read_text())
+    path.write_text(json.dumps(adapter | {"r": adapter["r"] + 1}))
+    with pytest.raises(UserError, match=r"adapter_config\.json: rank, alpha and modules .* are not those of prm_config\.json"):
+        PRM.from_pretrained(folder)
+    path.write_text("{")
+    with pytest.raises(UserError, match=r"adapter_config\.json: cannot be read"):
+        PRM.from_pretrained(folder)
+    path.unlink()
+    with pytest.raises(UserError, match=r"adapter_config\.json: cannot be read \(No such file"):
+        PRM.from_pretrained(folder)
+
+
+def test_a_configuration_without_its_parts_is_refused(tmp_path, tokenizer):
+    folder = tmp_path / "prm"
+    tiny_prm(tokenizer).save_pretrained(folder)
+    config = json.loads((folder / "prm_config.json").read_text())
+    for part in ("input", "backbone", "lora"):
+        (folder / "prm_config.json").write_text(json.dumps({name: value for name, value in config.items() if name != part}))
+        with pytest.raises(UserError, match=f"prm_config.json: its '{part}' must give"):
+            PRM.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", ["exported", "ours"])
+def test_weights_that_are_cut_short_are_one_clear_error(tmp_path, tokenizer, kind):
+    folder = tmp_path / "prm"
+    prm = tiny_prm(tokenizer)
+    if kind == "exported":
+        export(prm, folder)
+        path = folder / "model.safetensors"
+    else:
+        prm.save_pretrained(folder)
+        path = folder / "backbone" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"damaged or cut short") as error:
+        PRM.from_pretrained(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [(b"", "is an empty file"), (b"garbage", "not a readable PyTorch checkpoint"), (b"PK\x03\x04", "not a readable PyTorch")],
+)
+def test_a_file_that_is_no_checkpoint_is_not_taken_for_one_with_code(tmp_path, contents, message):
+    (tmp_path / "x.pt").write_bytes(contents)
+    with pytest.raises(UserError, match=message) as error:
+        PRM.from_pretrained(tmp_path / "x.pt")
+    assert "run code" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_released_file_cut_short_at_any_place_is_one_clear_error(tmp_path):
+    torch.save({"reward_head.weight": torch.zeros(1, 64)}, tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    for size in range(0, len(whole), max(1, len(whole) // 25)):
+        (tmp_path / "x.pt").write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"x\.pt: "):
+            PRM.from_pretrained(tmp_path / "x.pt")
+
+
 # Export
 
 

@@ -216,15 +216,71 @@ def test_a_dry_run_counts_and_sends_nothing(run, capsys):
         ({"windows": {"test": ["2030-01-01", None]}}, "no problem has a contest date"),
         ({"problems": "/no/such/problems.jsonl"}, "no such problem file"),
         ({"max_tokens": 0}, "must be above 0"),
+        ({"policy": "local:models/typo.gguf"}, "no such file"),
+        ({"num_solutions": 0}, "'num_solutions' is 0; it must be 1 or more"),
+        ({"num_solutions": -3}, "'num_solutions' is -3"),
+        ({"grade_workers": 0}, "'grade_workers' is 0"),
+        ({"temperature": -1.0, "dry_run": True}, "'temperature' is -1.0"),
+        ({"temperature": float("nan"), "dry_run": True}, "'temperature' is nan"),
+        ({"max_tokens": 0, "dry_run": True}, "must be above 0"),
+        ({"prices": {"o4-mini": 5}, "dry_run": True}, "'o4-mini' must give input and output"),
+        ({"prices": {"o4-mini": {"input": -1.0, "output": 1.0}}, "dry_run": True}, "'o4-mini' must give"),
+        ({"max_tokens_total": -1}, "'max_tokens_total' is -1"),
     ],
 )
-def test_mistakes_are_one_clear_error_and_leave_no_rows(run, tmp_path, change, message):
+def test_mistakes_are_one_clear_error_and_leave_nothing(run, tmp_path, change, message):
     settings = {"policy": recorded(tmp_path, []), "split": "test", **run} | change
     with pytest.raises(UserError, match=message) as error:
         gen_sol.main(gen_sol.Config(**settings))
     assert "\n" not in str(error.value)
-    rows = run["data_dir"] / "test_solutions.jsonl"
-    assert not rows.exists() or rows.read_bytes() == b""
+    assert not run["data_dir"].exists()
+
+
+@pytest.mark.parametrize("policy", ["recorded:nope.jsonl", "local:models/typo.gguf", "openai:o4-mini"])
+def test_a_policy_that_cannot_be_opened_leaves_every_stage_as_it_was(run, tmp_path, monkeypatch, policy):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(UserError):
+        gen_cof.main(gen_cof.Config(policy=policy, **run))
+    assert not run["data_dir"].exists()
+    rows = solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(GOOD)))
+    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, rows), **run))
+    there = {path.name: path.read_bytes() for path in run["data_dir"].iterdir()}
+    with pytest.raises(UserError):
+        gen_cof_label.main(gen_cof_label.Config(policy=policy, num_rollouts=2, **run))
+    with pytest.raises(UserError):
+        gen_sol.main(gen_sol.Config(policy=policy, split="test", **run))
+    assert {path.name: path.read_bytes() for path in run["data_dir"].iterdir()} == there
+
+
+def test_a_policy_that_is_gone_changes_nothing_of_an_earlier_run(run, tmp_path):
+    policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
+    config = gen_sol.Config(policy=policy, split="test", num_solutions=2, **run)
+    gen_sol.main(config)
+    there = {path.name: path.read_bytes() for path in run["data_dir"].iterdir()}
+    assert "test_solutions.jsonl.failures.jsonl" in there
+    (tmp_path / "recorded.jsonl").write_text("broken\n")
+    with pytest.raises(UserError, match="not valid JSON"):
+        gen_sol.main(config)
+    assert {path.name: path.read_bytes() for path in run["data_dir"].iterdir()} == there
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        (gen_cof, {"num_solutions": 0}),
+        (gen_cof, {"retries": -1}),
+        (gen_cof, {"grade_workers": 0}),
+        (gen_cof_label, {"num_rollouts": 0}),
+        (gen_cof_label, {"rollout_price": -0.1}),
+        (gen_cof_label, {"max_steps": 0}),
+        (gen_cof_label, {"grade_workers": 0}),
+    ],
+)
+def test_numbers_that_cannot_work_are_refused_before_anything_is_written(run, tmp_path, stage, change):
+    with pytest.raises(UserError, match=f"'{next(iter(change))}' is "):
+        stage.main(stage.Config(policy=recorded(tmp_path, []), **(run | change)))
+    assert not run["data_dir"].exists()
 
 
 def test_a_missing_key_is_one_line_and_status_2(run, root, python, monkeypatch):

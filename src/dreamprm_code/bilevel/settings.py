@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dreamprm_code.bilevel.hypergradients import HYPERGRADIENTS
@@ -82,6 +83,7 @@ class TrainConfig:
             "outer_every": (1, None),
             "micro_tokens": (1, None),
             "lr": (0.0, None),
+            "lr_warmup_steps": (0, None),
             "outer_lr": (0.0, None),
             "weight_decay": (0.0, None),
             "clip": (0.0, None),
@@ -95,7 +97,7 @@ class TrainConfig:
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
-            if value < low or (high is not None and value > high):
+            if not (low <= value <= (math.inf if high is None else high) and math.isfinite(value)):
                 raise UserError(
                     f"setting '{name}' is {value}; it must be at least {low}" + (f" and at most {high}" if high else "")
                 )

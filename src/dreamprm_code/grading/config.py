@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dreamprm_code.errors import UserError
@@ -54,9 +55,9 @@ class GraderConfig:
             "file_limit_mb",
             "processes",
         ):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise GradingError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if self.sleep_limit_s is not None and self.sleep_limit_s <= 0:
+        if self.sleep_limit_s is not None and not 0 < self.sleep_limit_s < math.inf:
             raise GradingError(f"sleep_limit_s is {self.sleep_limit_s}; it must be above 0")
         if self.compat not in COMPAT_MODES:
             raise GradingError(f"compat is {self.compat!r}; choose from {', '.join(COMPAT_MODES)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dreamprm_code.config import option
+from dreamprm_code.config import option, require_at_least
 from dreamprm_code.errors import UserError
 from dreamprm_code.policies.base import Policy
 from dreamprm_code.policies.budget import Account, price_of
@@ -55,7 +55,11 @@ class PolicySettings:
     dry_run: bool = option(False, help="print requests, prompt tokens and the highest possible cost, and send nothing")
     batch_size: int = option(32, help="answers sampled at once by a local model")
     device: str = option("auto", help="device of a local model: auto, cpu, cuda, cuda:1 ...")
-    dtype: str = option("auto", help="number type of a local model: auto (bfloat16), float32, float16, bfloat16")
+    dtype: str = option(
+        "auto",
+        help="number type of a local model: auto (bfloat16), float32, float16, bfloat16",
+        choices=("auto", "float32", "float16", "bfloat16"),
+    )
     seed: int = option(42, help="seed; every answer's own seed follows from it and from the row's key")
 
     @property
@@ -93,13 +97,27 @@ class PolicySettings:
 
     def check(self) -> None:
         """Raise UserError for numbers that cannot work."""
-        for name in ("max_tokens", "max_in_flight", "answers_per_request", "batch_size", "timeout_s", "deadline_s"):
-            if not getattr(self, name) > 0:
+        above_0 = (
+            "max_tokens",
+            "max_in_flight",
+            "answers_per_request",
+            "batch_size",
+            "timeout_s",
+            "deadline_s",
+            "batch_poll_s",
+        )
+        for name in above_0:
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise UserError(f"setting '{name}' is {getattr(self, name)}; it must be above 0")
-        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
-            raise UserError(f"setting 'temperature' is {self.temperature}; it must be 0 or more")
+        require_at_least(self, temperature=0, max_tokens_total=0, max_cost=0)
         if not 0 < self.top_p <= 1:
             raise UserError(f"setting 'top_p' is {self.top_p}; it must be in (0, 1]")
+        for model in self.prices:
+            price = price_of(model, self.prices)
+            if price is None or not (0 <= price.input < math.inf and 0 <= price.output < math.inf):
+                raise UserError(
+                    f"prices: '{model}' must give input and output in dollars per million tokens, found {self.prices[model]!r}"
+                )
 
     def account(self) -> Account:
         """A fresh account with this policy's price and ceilings."""

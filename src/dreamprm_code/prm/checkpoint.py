@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "prm_config.json"
 FORMAT_VERSION = 1
+_INPUT_KEYS = frozenset({"format", "template", "step_token", "step_token_id", "max_length", "max_steps", "granularity"})
+_BACKBONE_KEYS = frozenset({"source", "gguf_file", "sha256", "fingerprint"})
+_LORA_KEYS = frozenset({"rank", "alpha", "target_modules"})
 _PROBE = 'def solve(a: list[int]) -> int:\n    """It\'s 12345."""\n\n    return  a[-1] + 2**10  # é\n\tx\n'
 
 
@@ -181,13 +184,35 @@ def read_config(folder: Path) -> dict[str, Any]:
         version, kind = config["format_version"], config["kind"]
     except OSError as error:
         raise CheckpointError(f"{folder}: not a PRM checkpoint folder ({CONFIG_FILE}: {error.strerror})") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE}: cannot be read ({type(error).__name__}: {error})") from None
     if version != FORMAT_VERSION or kind not in ("adapter", "merged"):
         raise CheckpointError(
             f"{folder}: checkpoint of kind {kind!r}, version {version}; this program knows version {FORMAT_VERSION}"
         )
+    parts: dict[str, Any] = {"input": _INPUT_KEYS}
+    if kind == "adapter":
+        parts |= {"backbone": _BACKBONE_KEYS} | ({"lora": _LORA_KEYS} if config.get("lora", {}) is not None else {})
+    for part, names in parts.items():
+        found = config.get(part)
+        if not isinstance(found, dict) or not names <= found.keys():
+            raise CheckpointError(f"{folder / CONFIG_FILE}: its '{part}' must give {', '.join(sorted(names))}")
     return config
+
+
+def _check_adapter_config(folder: Path, lora: dict[str, Any]) -> None:
+    """PEFT's ``adapter_config.json``, for other readers of the folder, must say what ``prm_config.json`` says."""
+    path = folder / "adapter_config.json"
+    try:
+        adapter = json.loads(path.read_text(encoding="utf-8"))
+        there = (adapter["r"], adapter["lora_alpha"], sorted(adapter["target_modules"]))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
+    wanted = (lora["rank"], lora["alpha"], sorted(lora["target_modules"]))
+    if there != wanted:
+        raise CheckpointError(f"{path}: rank, alpha and modules {there} are not those of {CONFIG_FILE}: {wanted}")
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -247,11 +272,16 @@ def load(
     if lora_alpha is not None:
         raise CheckpointError(f"{path}: a checkpoint folder holds its LoRA alpha; leave lora_alpha out")
     config = read_config(path)
-    if config["kind"] == "adapter":
-        return _load_folder(path, config, base_model, gguf_file, device, dtype)
-    if base_model is not None:
+    if config["kind"] != "adapter" and base_model is not None:
         raise CheckpointError(f"{path}: an exported folder holds its backbone; leave base_model out")
-    return load_exported(path, config, device, dtype)
+    try:
+        if config["kind"] == "adapter":
+            return _load_folder(path, config, base_model, gguf_file, device, dtype)
+        return load_exported(path, config, device, dtype)
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: a .safetensors file of the checkpoint or its backbone is damaged or cut short ({error})"
+        ) from None
 
 
 def _load_folder(
@@ -266,6 +296,7 @@ def _load_folder(
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
         lora = config["lora"]
+        _check_adapter_config(path, lora)
         settings = LoraSettings(lora["rank"], lora["alpha"], target_modules=tuple(lora["target_modules"]))
         backbone = wrap_with_lora(decoder, settings, seed=0)
         adapter = read_tensors(path / "adapter_model.safetensors")

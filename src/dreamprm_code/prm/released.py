@@ -35,6 +35,13 @@ _BACKBONE = "lm.base_model.model.model."
 _VOCABULARY_HEAD = "lm.base_model.model.lm_head."
 _LORA = re.compile(r"^layers\.\d+\.(?:\w+\.)*(\w+)\.lora_([AB])\.default\.weight$")
 
+# What torch's reader of weights says of a pickle that names classes or calls something; of other bytes it says otherwise.
+_OBJECTS = re.compile(r"GLOBAL \S|must be imported|allowlisted|Trying to call|Can only (?:build|create)")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of the file with all wrappings taken off.
@@ -42,15 +49,22 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: not a PyTorch file, a pickle that holds more than tensors, or not a state dict.
     """
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path}: is an empty file, not a checkpoint; copy it again")
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError:
+    except OSError:
+        raise
+    except Exception as error:  # the bytes of a file that is no pickle mean anything: every kind of error comes
+        if isinstance(error, pickle.UnpicklingError) and _OBJECTS.search(str(error)):
+            raise CheckpointError(
+                f"{path}: holds objects other than tensors, which would run code when loaded; it was not loaded. "
+                "Save the state dict alone: torch.save(model.state_dict(), path)"
+            ) from None
+        reason = type(error).__name__ if isinstance(error, pickle.UnpicklingError) else _first_line(error)
         raise CheckpointError(
-            f"{path}: holds objects other than tensors, which would run code when loaded; it was not loaded. "
-            "Save the state dict alone: torch.save(model.state_dict(), path)"
+            f"{path}: not a readable PyTorch checkpoint ({reason}): another kind of file, or a damaged one"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: not a readable PyTorch checkpoint ({str(error).splitlines()[0]})") from None
     if isinstance(loaded, dict) and isinstance(loaded.get("module"), dict):
         loaded = loaded["module"]
     if not isinstance(loaded, dict) or not loaded or not all(isinstance(item, Tensor) for item in loaded.values()):
