@@ -4,8 +4,11 @@
     python src/evaluate_prm.py --config configs/paper.yaml --checkpoint reward_model_step_10000.pt --solutions
     o4_mini_eval_all.json
 
-The checkpoint is a folder of train_prm or export_prm, or the released .pt file. Candidates are rows of gen_sol or
-LiveCodeBench's results file (code_list with graded_list). Writes test_scores.jsonl (resumed after an interruption),
+    python src/evaluate_prm.py --config configs/paper.yaml --solutions programs.jsonl --verdicts graded.jsonl
+
+The checkpoint is a folder of train_prm or export_prm, or the released .pt file. Candidates are rows of gen_sol,
+LiveCodeBench's results file (code_list with graded_list), or rows {question_id, solution_idx, code}; what has no verdicts is
+graded by grade.py, and its output given as --verdicts. Writes test_scores.jsonl (resumed after an interruption),
 selections.jsonl, table.jsonl and report/ with table.md, table.json, table.tex, figures and report.html.
 """
 
@@ -23,6 +26,7 @@ from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import GraderConfig
+from dreamprm_code.grading.verdicts import with_verdicts
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
 from dreamprm_code.manifest import check_resume, git_commit, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
@@ -30,7 +34,7 @@ from dreamprm_code.prm.checkpoint import read_config
 from dreamprm_code.prm.scoring import StepSettings
 from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
 from dreamprm_code.problems.settings import ProblemSettings
-from dreamprm_code.records import CorrectedLabel, Problem, Solution, SolutionScores, StepLabel
+from dreamprm_code.records import CorrectedLabel, Problem, RecordError, Solution, SolutionScores, StepLabel
 from dreamprm_code.report import to_text
 from dreamprm_code.report.evaluation_report import EvaluationReport, TrainingPart, write_evaluation_report
 from dreamprm_code.selection import AGGREGATIONS, DEFAULT_AGGREGATION, DEFAULT_SWEEP, candidate_sets, evaluate
@@ -55,6 +59,7 @@ class Config(ProblemSettings):
     solutions: Path | None = option(
         None, help="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
     )
+    verdicts: Path | None = option(None, help="output of grade.py for these candidates, if they hold no verdicts themselves")
     aggregation: str = option(DEFAULT_AGGREGATION, help="from step scores to a program's score", choices=tuple(AGGREGATIONS))
     sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates to report")
     run_public_tests: bool = option(
@@ -74,6 +79,8 @@ def main(config: Config) -> None:
     if not checkpoint.exists():
         raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
     solutions = read_solutions(solutions_path)
+    if config.verdicts is not None:
+        solutions = with_verdicts(solutions, config.verdicts)
     labelled = labelled_programs(config)
     wanted = {solution.question_id for solution in (*solutions, *labelled)}
     problems, train_problems = split_problems(config, wanted)
@@ -82,7 +89,9 @@ def main(config: Config) -> None:
     if not candidates:
         raise UserError(f"{solutions_path}: no candidate belongs to a problem of the test window; check problems and windows")
     if all(solution.passed is None for solution in candidates):
-        raise UserError(f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py first")
+        raise UserError(
+            f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py and give its output as --verdicts"
+        )
 
     scorer = Scorer(config, checkpoint)
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path)
@@ -104,7 +113,7 @@ def main(config: Config) -> None:
         **{f"public_tests_{name}": number for name, number in public.counts.items()},
     }
     for name in ("selections.jsonl", "table.jsonl"):
-        inputs = [out_dir / "test_scores.jsonl", solutions_path]
+        inputs = [out_dir / "test_scores.jsonl", solutions_path, *filter(None, [config.verdicts])]
         write_manifest(out_dir / name, stage="evaluate_prm", config=asdict(config), identity={}, inputs=inputs, counts=dropped)
 
     training = training_part(config, out_dir, train_problems, labelled, scorer)
@@ -113,6 +122,7 @@ def main(config: Config) -> None:
         aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=dropped,
         details={
             "checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": config.problems,
+            **({"verdicts": str(config.verdicts)} if config.verdicts else {}),
             "aggregation": config.aggregation, "seed": str(config.seed), "commit": git_commit() or "unknown",
         },
     )  # fmt: skip
@@ -128,14 +138,37 @@ def main(config: Config) -> None:
 
 
 def read_solutions(path: Path) -> list[Solution]:
-    """Candidates of gen_sol, or of LiveCodeBench's results file (a JSON list, or lines with a code_list)."""
-    if path.suffix != ".json":
-        first = next(read_dicts(path), None)
-        if first is None:
-            raise UserError(f"{path}: holds no candidates; make them with gen_sol.py --split test")
-        if "code_list" not in first[1]:
-            return read_rows(path, Solution)
-    return read_livecodebench_results(path)
+    """Candidates: LiveCodeBench's results file (a JSON list, or lines with a code_list), rows of gen_sol, or bare programs."""
+    if path.suffix == ".json":
+        return read_livecodebench_results(path)
+    first = next(read_dicts(path), None)
+    if first is None:
+        raise UserError(f"{path}: holds no candidates; make them with gen_sol.py --split test")
+    if "code_list" in first[1]:
+        return read_livecodebench_results(path)
+    if "code_sha256" in first[1]:
+        raise UserError(
+            f"{path}: holds verdicts of grade.py, not programs; give it as --verdicts and the programs as --solutions"
+        )
+    return read_programs(path)
+
+
+def read_programs(path: Path) -> list[Solution]:
+    """Solution rows; one with none of their fields but question_id, solution_idx and code is an ungraded program."""
+    solutions: dict[tuple, Solution] = {}
+    bare = ("question_id", "solution_idx", "code")
+    for line_number, row in read_dicts(path):
+        if row.keys().isdisjoint(Solution.model_fields.keys() - set(bare)):
+            row = {name: row[name] for name in bare if name in row}
+            row |= {"output": row.get("code", ""), "finish_reason": "unknown", "passed": None, "verdict": None}
+        try:
+            solution = Solution.from_dict(row)
+        except RecordError as error:
+            raise UserError(f"{path}:{line_number}: {error}") from None
+        if solution.key in solutions:
+            raise UserError(f"{path}:{line_number}: this row repeats the key {solution.key}; delete one of them")
+        solutions[solution.key] = solution
+    return list(solutions.values())
 
 
 def split_problems(config: Config, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:

@@ -4,11 +4,12 @@
 
 S holds rows {question_id, solution_idx, code} or {question_id, code_list}; G gets one GradedProgram row for each program, in
 the order in which they are ready. Run the same command again after an interruption: it grades what is missing.
+--livecodebench-results R.json writes programs and verdicts in LiveCodeBench's form, too (code_list with graded_list), which
+evaluate_prm.py and paper_table.py read; evaluate_prm.py reads S with G as well: --solutions S.jsonl --verdicts G.jsonl.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections import Counter
@@ -22,11 +23,12 @@ from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.grading import GraderConfig, GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
-from dreamprm_code.grading.programs import Program, iter_programs
-from dreamprm_code.jsonl import RowAppender
-from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
-from dreamprm_code.problems import iter_problems
-from dreamprm_code.records import GradedProgram, Problem
+from dreamprm_code.grading.programs import iter_programs
+from dreamprm_code.grading.verdicts import code_sha256, with_verdict
+from dreamprm_code.jsonl import RowAppender, iter_rows
+from dreamprm_code.manifest import check_resume, manifest_path, read_manifest, sha256_of, write_manifest
+from dreamprm_code.problems import iter_problems, write_livecodebench_results
+from dreamprm_code.records import GradedProgram, Problem, Solution
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Config:
     problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
     solutions: Path = option(help="programs: rows {question_id, solution_idx, code} or {question_id, code_list}")
     out: Path = option(help="verdicts: one GradedProgram row per program")
+    livecodebench_results: Path | None = option(
+        None, help="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
+    )
     release: str | None = option(None, help="LiveCodeBench release (release_v1 ... release_v6) of a folder or hub id")
     workers: int = option(1, help="worker processes; one per processor core is the most that helps")
     cpu_limit_s: float = option(6.0, help="CPU time that one test may use, of the program and all its processes (seconds)")
@@ -47,6 +52,7 @@ class Config:
 
 
 def main(config: Config) -> None:
+    check_outputs(config)
     settings = GraderConfig(
         workers=config.workers,
         cpu_limit_s=config.cpu_limit_s,
@@ -72,6 +78,8 @@ def main(config: Config) -> None:
     unknown = sorted(wanted.keys() - problems.keys())
     if unknown:
         raise GradingError(f"{config.solutions}: no problem {unknown[0]!r} in {config.problems} ({len(unknown)} such problems)")
+    if config.livecodebench_results is not None:
+        check_results_can_hold(config.solutions)
     graded: dict[tuple, str] = {}
     counts: Counter[str] = Counter()
 
@@ -106,12 +114,85 @@ def main(config: Config) -> None:
                 progress.update()
         seconds = time.monotonic() - started
     write_manifest(config.out, stage="grade", config=asdict(config), identity=identity, inputs=inputs, counts=dict(counts))
+    if config.livecodebench_results is not None:
+        write_manifest(config.livecodebench_results, stage="grade", config=asdict(config), identity=identity, inputs=inputs)
+        write_livecodebench_results(config.livecodebench_results, problems.values(), _graded_solutions(config))
     total, new = sum(counts.values()), sum(counts.values()) - before
     verdicts = ", ".join(f"{name} {number}" for name, number in counts.most_common())
     print(
         f"grade: {total} programs ({verdicts}); {new} graded now in {seconds:.1f} s "
         f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {config.out}"
+        + (f", {config.livecodebench_results}" if config.livecodebench_results else "")
     )
+
+
+def check_outputs(config: Config) -> None:
+    """Refuse to write over the inputs, or to replace a file that this stage has not written.
+
+    Raises:
+        GradingError: names the file and the flag.
+    """
+    outputs = {"--out": config.out}
+    results = config.livecodebench_results
+    if results is not None:
+        outputs["--livecodebench-results"] = results
+    inputs = {"--solutions": config.solutions, "--problems": Path(config.problems)}
+    for flag, path in outputs.items():
+        for other, taken in inputs.items():
+            if any(_same_file(written, taken) for written in (path, manifest_path(path))):
+                raise GradingError(f"{path}: {flag} would write over {other}; choose another {flag}")
+    if results is None:
+        return
+    if results.resolve() in (config.out.resolve(), manifest_path(config.out).resolve()) or _same_file(results, config.out):
+        raise GradingError(f"{results}: --livecodebench-results would write over --out; choose another --livecodebench-results")
+    if results.exists() and (read_manifest(results) or {}).get("stage") != "grade":
+        raise GradingError(
+            f"{results}: was not written by grade.py; choose another --livecodebench-results, or move this file away"
+        )
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def check_results_can_hold(solutions: Path) -> None:
+    """LiveCodeBench's form numbers the programs of a problem 0, 1, 2 ... and is UTF-8 text.
+
+    Raises:
+        GradingError: names the program that cannot be written so.
+    """
+    indices: dict[str, set[int]] = {}
+    for program in iter_programs(solutions):
+        indices.setdefault(program.question_id, set()).add(program.solution_idx)
+        try:
+            program.code.encode()
+        except UnicodeEncodeError as error:
+            raise GradingError(
+                f"{solutions}: program {program.key} is not Unicode text ({error.reason} at {error.start}), which "
+                "--livecodebench-results cannot hold; leave the flag or the program out"
+            ) from None
+    for question_id, found in indices.items():
+        if max(found) != len(found) - 1:
+            raise GradingError(
+                f"{solutions}: the programs of {question_id!r} are not numbered 0 to {len(found) - 1}, as "
+                "--livecodebench-results needs them; number them so or leave the flag out"
+            )
+
+
+def _graded_solutions(config: Config) -> Iterator[Solution]:
+    """The programs with their verdicts; the program stands for the model's answer, which is not known here."""
+    graded = {row.key: row for row in iter_rows(config.out, GradedProgram)}
+    for program in iter_programs(config.solutions):
+        solution = Solution(
+            question_id=program.question_id,
+            solution_idx=program.solution_idx,
+            output=program.code,
+            code=program.code,
+            finish_reason="unknown",
+            passed=None,
+            verdict=None,
+        )
+        yield with_verdict(solution, graded[program.key])
 
 
 def _missing(
@@ -123,7 +204,7 @@ def _missing(
         GradingError: a row is of another program than the one that has its key now.
     """
     for program in iter_programs(solutions):
-        sha256 = _sha256(program)
+        sha256 = code_sha256(program.code)
         if program.key not in graded:
             hashes[program.key] = sha256
             yield GradeRequest(program.key, problems[program.question_id], program.code)
@@ -131,10 +212,6 @@ def _missing(
             raise GradingError(
                 f"{solutions}: program {program.key} has changed since it was graded; choose another --out, or delete its row"
             )
-
-
-def _sha256(program: Program) -> str:
-    return hashlib.sha256(program.code.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreamprm_code.jsonl import JsonlError, RowAppender, dump_row, iter_rows, read_rows, sort_file, write_rows
+from dreamprm_code.manifest import manifest_path
 from dreamprm_code.records import SolutionScores, Step, StepLabel
 
 
@@ -56,19 +57,70 @@ def test_repeated_keys_are_an_error(tmp_path: Path) -> None:
     path.write_bytes(dump_row(step(0)) * 2)
     with pytest.raises(JsonlError, match=r"row 2 repeats the key .* of row 1"):
         read_rows(path, Step)
-    with pytest.raises(JsonlError, match="row 2 repeats the key"):
+    with pytest.raises(JsonlError, match=r"steps\.jsonl:2: this row repeats the key"):
         RowAppender(path, Step)
 
 
 def test_a_torn_last_line_is_cut_and_its_row_can_be_added_again(tmp_path: Path) -> None:
     path = tmp_path / "steps.jsonl"
     whole = dump_row(step(0)) + dump_row(step(1))
+    manifest_path(path).write_text("{}")  # a stage writes it before its first row
     for cut in (len(whole) - 1, len(whole) - 20, len(dump_row(step(0))), 3, 0):
         path.write_bytes(whole[:cut])
         with RowAppender(path, Step) as appender:
             missing = [row for row in (step(0), step(1)) if row.key not in appender.keys]
             appender.append(*missing)
         assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("tail", [dump_row(step(1))[:-20], b"\0" * 30, b'{"question_id":"q\0\0'])
+def test_a_row_before_a_torn_line_is_enough_to_know_the_file(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "steps.jsonl"
+    path.write_bytes(dump_row(step(0)) + tail)
+    with RowAppender(path, Step) as appender:
+        assert appender.keys == {step(0).key}
+    assert path.read_bytes() == dump_row(step(0))
+
+
+@pytest.mark.parametrize("before", [b"", dump_row(step(0))])
+def test_a_whole_row_without_newline_is_kept_and_completed(tmp_path: Path, before: bytes) -> None:
+    path = tmp_path / "steps.jsonl"
+    path.write_bytes(before + dump_row(step(1))[:-1])
+    with RowAppender(path, Step) as appender:
+        assert step(1).key in appender.keys
+        appender.append(step(2))
+    assert path.read_bytes() == before + dump_row(step(1)) + dump_row(step(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b'[{"question_id": "q", "code_list": ["x"]}]', "1: expected a JSON object"),
+        (b'{"question_id": "q", "code_list": ["x"]}', "1: not a Step row"),
+        (b'{"question_id": "q", "code_li', "1: not valid JSON"),
+        (b"import os\n\nprint(os.name)", "1: not valid JSON"),
+        (b"notes", "1: not valid JSON"),
+        (dump_row(step(0)) + b"notes", "2: not valid JSON"),
+        (dump_row(step(0)) + b'{"question_id": "q"}', "2: not a Step row"),
+        (dump_row(step(0)) + b"{}\n" + dump_row(step(1))[:-20], "2: not a Step row"),
+        (dump_row(step(0)) + dump_row(step(0))[:-1], "2: this row repeats the key"),
+        (dump_row(step(0)) + b'{"question_id":\n' + dump_row(step(1)), "2: not valid JSON"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused_and_stays_as_it_is(tmp_path: Path, content: bytes, place: str) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_bytes(content)
+    with pytest.raises(JsonlError, match="choose another output file") as error:
+        RowAppender(path, Step)
+    assert str(error.value).startswith(f"{path}:{place}")
+    assert path.read_bytes() == content
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "steps.jsonl"):
+        with pytest.raises(JsonlError, match="choose another output file"):
+            RowAppender(path, Step)
 
 
 def test_a_second_writer_is_kept_out(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 Two ways to write, both used by all stages:
 
 * :func:`write_rows` replaces a whole file atomically (temporary file, fsync, rename).
-* :class:`RowAppender` adds rows to a file that a killed run may have left behind. A torn last line (a kill in the
+* :class:`RowAppender` adds rows to a file that a killed run may have left behind. A torn last row (a kill in the
   middle of a write) is cut off when the file is opened, rows whose key is already there are refused, and a lock keeps a
-  second process out.
+  second process out. A file that holds anything but such rows is refused and stays as it is.
 """
 
 from __future__ import annotations
@@ -122,25 +122,26 @@ class RowAppender:
     ``keys`` holds the keys that the file already has: a stage does only what is missing from it. Each ``append`` reaches
     the operating system before it returns, so a killed process loses at most the row being written.
 
+    A last line without its newline is completed where it is a whole row. It is cut off where it is the beginning of a row
+    and the file is one of ours: a row before it or a manifest beside it says so.
+
     Raises:
-        JsonlError: the file holds a broken line before its end, repeated keys, or is being written by another process.
+        JsonlError: the file holds anything but rows of the type, repeats a key, cannot be opened, or is being written by
+            another process; it has not been changed.
     """
 
     def __init__(self, path: str | Path, record: type[RecordT], on_row: Callable[[RecordT], None] | None = None):
         self.path = Path(path)
         self.record = record
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self.path.open("ab+")
+        self.keys: set[tuple] = set()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self.path.open("ab+")
+        except OSError as error:
+            raise JsonlError(f"{self.path}: cannot be written ({error.strerror}); choose another output file") from None
         try:
             self._lock()
-            self._cut_torn_line()
-            self.keys: set[tuple] = set()
-            for number, row in enumerate(iter_rows(self.path, record), start=1):
-                if row.key in self.keys:
-                    raise JsonlError(f"{self.path}: row {number} repeats the key {row.key}; delete one of them")
-                self.keys.add(row.key)
-                if on_row is not None:
-                    on_row(row)
+            self._read(on_row)
         except BaseException:
             self._stream.close()
             raise
@@ -156,20 +157,47 @@ class RowAppender:
                     raise JsonlError(f"{self.path}: another process is writing this file; wait for it or stop it") from None
                 time.sleep(0.05)
 
-    def _cut_torn_line(self) -> None:
-        size = self._stream.seek(0, os.SEEK_END)
-        end = size
-        while end > 0:
-            start = max(0, end - 65536)
-            self._stream.seek(start)
-            newline = self._stream.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
+    def _read(self, on_row: Callable[[Any], None] | None) -> None:
+        """Read the rows; only when every line is known to be one is the file's end mended."""
+        line, end = b"\n", 0
+        self._stream.seek(0)
+        for line_number, line in enumerate(self._stream, start=1):
+            if not line.endswith(b"\n") and self._is_torn(line):
+                self._stream.truncate(end)
                 break
-            end = start
-        if end != size:
-            self._stream.truncate(end)
+            end += len(line)
+            if not line.strip():
+                continue
+            try:
+                row = self.record.from_dict(_parse_line(line, self.path, line_number))
+                if row.key in self.keys:
+                    raise RecordError(f"this row repeats the key {row.key}")
+            except (JsonlError, RecordError) as error:
+                where = f"{self.path}:{line_number}: "
+                raise JsonlError(
+                    f"{where}{str(error).removeprefix(where)}; rows are only added to a file of {self.record.__name__} rows: "
+                    "choose another output file, or repair or move this one (it has not been changed)"
+                ) from None
+            self.keys.add(row.key)
+            if on_row is not None:
+                on_row(row)
+        else:
+            if not line.endswith(b"\n"):
+                self._stream.write(b"\n")
+                self._stream.flush()
         self._stream.seek(0, os.SEEK_END)
+
+    def _is_torn(self, tail: bytes) -> bool:
+        """Whether an unterminated last line is what a kill leaves of a row: its beginning, or zeros after a power failure."""
+        if tail.lstrip(b"\0")[:1] not in (b"", b"{"):
+            return False
+        try:
+            json.loads(tail)
+        except (ValueError, RecursionError):
+            from dreamprm_code.manifest import manifest_path  # which imports this module
+
+            return bool(self.keys) or manifest_path(self.path).exists()
+        return False
 
     def append(self, *rows: Record) -> None:
         """Add rows; several rows given together are written in one system call."""

@@ -13,6 +13,7 @@ from grading_problems import PROBLEMS
 
 from dreamprm_code.grading import GraderConfig, GradingError, open_grader
 from dreamprm_code.jsonl import read_rows, write_rows
+from dreamprm_code.problems import read_livecodebench_results
 from dreamprm_code.records import GradedProgram
 
 
@@ -111,6 +112,69 @@ def test_other_settings_or_programs_are_not_mixed_into_a_file(root, python, file
     done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "has changed since it was graded" in done.stderr
     assert (files / "graded.jsonl").read_bytes() == before
+
+
+def outcome(root, python, folder, *flags):
+    return subprocess.run(command(root, python, folder, *flags), capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["programs.jsonl", "problems.jsonl", "link.jsonl", "list.json", "notes.txt"])
+def test_a_users_file_named_as_out_is_refused_and_stays_as_it_is(root, python, files, name):
+    write_programs(files, [{"question_id": "double", "code_list": ["print(0)"]}])
+    (files / "link.jsonl").hardlink_to(files / "programs.jsonl")
+    (files / "list.json").write_text(json.dumps([{"question_id": "double", "code_list": ["print(0)"]}]))
+    (files / "notes.txt").write_text("a\nb")
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    done = outcome(root, python, files, "--out", str(files / name))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and name in done.stderr and "choose another" in done.stderr
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+
+
+def test_the_only_program_file_as_out_is_refused(root, python, files):
+    (files / "s.json").write_text(json.dumps([{"question_id": "double", "code_list": ["print(0)"]}]))
+    before = (files / "s.json").read_bytes()
+    done = outcome(root, python, files, "--solutions", str(files / "s.json"), "--out", str(files / "s.json"))
+    assert done.returncode == 2 and "--out would write over --solutions" in done.stderr
+    assert (files / "s.json").read_bytes() == before
+
+
+def test_livecodebench_results_hold_programs_and_verdicts(root, python, files):
+    right, wrong = "print(2 * int(input()))", "print(0)"
+    rows = [("double", 1, wrong), ("secret", 0, right), ("double", 0, right)]
+    write_programs(files, [dict(zip(("question_id", "solution_idx", "code"), row, strict=True)) for row in rows])
+    results = files / "model_eval_all.json"
+    for _ in range(2):  # the second run has nothing to grade and writes it again
+        done = outcome(root, python, files, "--livecodebench-results", str(results))
+        assert done.returncode == 0, done.stderr
+    entries = {entry["question_id"]: entry for entry in json.loads(results.read_text())}
+    assert entries["double"]["code_list"] == [right, wrong]
+    assert entries["double"]["graded_list"] == [True, False] and entries["double"]["pass@1"] == 0.5
+    assert entries["secret"]["graded_list"] == [False]
+    assert {row.key: row.passed for row in read_livecodebench_results(results)} == {
+        row.key: row.passed for row in read_rows(files / "graded.jsonl", GradedProgram)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "code", "message"),
+    [
+        ("mine.json", 0, "x", "was not written by grade.py"),
+        ("programs.jsonl", 0, "x", "would write over --solutions"),
+        ("graded.jsonl", 0, "x", "would write over --out"),
+        ("new.json", 1, "x", "are not numbered 0 to 0"),
+        ("new.json", 0, "\ud800", "is not Unicode text"),
+    ],
+)
+def test_livecodebench_results_that_cannot_be_written_are_refused_before_grading(
+    root, python, files, name, index, code, message
+):
+    write_programs(files, [{"question_id": "double", "solution_idx": index, "code": code}])
+    (files / "mine.json").write_text("[]")
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    done = outcome(root, python, files, "--livecodebench-results", str(files / name))
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
 
 
 def test_the_ray_engine_says_what_is_missing(monkeypatch):

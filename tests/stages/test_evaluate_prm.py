@@ -14,9 +14,10 @@ from evaluation_samples import ATTACK, make_run
 import evaluate_prm
 from dreamprm_code.config import parse_config
 from dreamprm_code.errors import UserError
+from dreamprm_code.grading.verdicts import code_sha256
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.problems import write_livecodebench_results
-from dreamprm_code.records import Problem, Selection, Solution, SolutionScores, TableRow
+from dreamprm_code.records import GradedProgram, Problem, Selection, Solution, SolutionScores, TableRow, Verdict
 from dreamprm_code.report.explorer import unpack
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
@@ -158,7 +159,78 @@ def test_mistakes_are_named(copied: Path, flags: tuple[str, ...], message: str) 
 def test_candidates_without_verdicts_are_refused(copied: Path) -> None:
     solutions = read_rows(copied / "test_solutions.jsonl", Solution)
     write_rows(copied / "bare.jsonl", [row.model_copy(update={"passed": None, "verdict": None}) for row in solutions])
-    assert "grade them with src/grade.py first" in fails(copied, "--solutions", str(copied / "bare.jsonl"))
+    assert "grade them with src/grade.py and give its output as --verdicts" in fails(
+        copied, "--solutions", str(copied / "bare.jsonl")
+    )
+
+
+def write_bare_programs(folder: Path) -> list[Solution]:
+    """The candidates as rows of nothing but their programs; returns them as they were."""
+    solutions = read_rows(folder / "test_solutions.jsonl", Solution)
+    rows = [{"question_id": row.question_id, "solution_idx": row.solution_idx, "code": row.code} for row in solutions]
+    (folder / "bare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return solutions
+
+
+def test_programs_graded_by_grade_give_the_same_selections(copied: Path, root: Path, python: str) -> None:
+    solutions = write_bare_programs(copied)
+    graded, bare = copied / "graded.jsonl", copied / "bare.jsonl"
+    command = [python, "src/grade.py", "--problems", str(copied / "problems.jsonl"), "--solutions", str(bare)]
+    command += ["--out", str(graded), "--livecodebench-results", str(copied / "eval_all.json")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert {row.key: row.passed for row in read_rows(graded, GradedProgram)} == {row.key: row.passed for row in solutions}
+    for name, flags in (
+        ("a", ("--solutions", str(bare), "--verdicts", str(graded))),
+        ("b", ("--solutions", str(copied / "eval_all.json"))),
+    ):
+        run(copied / "config.yaml", *flags, "--out-dir", str(copied / name), "--checkpoint", str(copied / "prm"))
+        assert (copied / name / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
+
+
+def graded_row(solution: Solution, **changes: object) -> GradedProgram:
+    return GradedProgram(
+        question_id=solution.question_id, solution_idx=solution.solution_idx, passed=solution.passed,
+        verdict=Verdict(solution.verdict or "no_code"), reason="", failed_test=solution.failed_test, num_tests=2,
+        cpu_seconds=0.1, wall_seconds=0.1, code_sha256=code_sha256(solution.code),
+    ).model_copy(update=changes)  # fmt: skip
+
+
+def test_a_candidate_without_a_verdict_row_stays_ungraded(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    solutions = write_bare_programs(copied)
+    write_rows(copied / "graded.jsonl", [graded_row(row) for row in solutions[:-3]])
+    flags = ("--solutions", str(copied / "bare.jsonl"), "--verdicts", str(copied / "graded.jsonl"))
+    run(copied / "config.yaml", *flags, "--out-dir", str(copied / "other"), "--checkpoint", str(copied / "prm"))
+    assert "3 not graded" in capsys.readouterr().out
+
+
+def test_verdicts_that_do_not_belong_to_the_candidates_are_refused(copied: Path) -> None:
+    solutions = write_bare_programs(copied)
+    graded, flags = (
+        copied / "graded.jsonl",
+        ("--solutions", str(copied / "bare.jsonl"), "--verdicts", str(copied / "graded.jsonl")),
+    )
+    write_rows(graded, [graded_row(solutions[0]), graded_row(solutions[1], solution_idx=9)])
+    assert fails(copied, *flags) == f"{graded}: no candidate ('p0', 9) for this verdict (1 such verdicts)"
+    write_rows(graded, [graded_row(solutions[0]), graded_row(solutions[1], code_sha256=code_sha256("x"))])
+    assert "the verdict on ('p0', 1) is about another program" in fails(copied, *flags)
+    assert "give it as --verdicts and the programs as --solutions" in fails(copied, "--solutions", str(graded))
+    assert "bare.jsonl:1: not a GradedProgram row" in fails(copied, *flags[:3], str(copied / "bare.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"question_id": "p0", "solution_idx": 0, "code": "x"}, "bare.jsonl:17: this row repeats the key ('p0', 0)"),
+        ({"question_id": "p0", "solution_idx": 9}, "bare.jsonl:17: not a Solution row: field 'code' is missing"),
+        ({"question_id": "p0", "solution_idx": 9, "code": "x", "passed": True}, "field 'output' is missing"),
+    ],
+)
+def test_a_wrong_program_row_is_named(copied: Path, line: dict[str, object], message: str) -> None:
+    write_bare_programs(copied)
+    with (copied / "bare.jsonl").open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
+    assert message in fails(copied, "--solutions", str(copied / "bare.jsonl"))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
