@@ -122,6 +122,13 @@ def test_outputs_are_kept_only_when_asked_for(grade):
         GraderConfig(keep_outputs=True)
 
 
+@pytest.mark.parametrize("name", ["cpu_limit_s", "sleep_limit_s", "wall_limit_s"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_limits_that_cannot_work_are_refused(name, value):
+    with pytest.raises(GradingError, match=f"{name} is .*must be a finite number above 0"):
+        GraderConfig(**{name: value})
+
+
 def test_what_could_not_be_graded_has_no_outputs(run):
     result = run(make_problem("empty", []), "print(1)")
     assert (result.passed, result.outputs) == (None, None)

@@ -56,9 +56,9 @@ class GraderConfig:
             "processes",
         ):
             if not 0 < getattr(self, name) < math.inf:
-                raise GradingError(f"{name} is {getattr(self, name)}; it must be above 0")
+                raise GradingError(f"{name} is {getattr(self, name)}; it must be a finite number above 0")
         if self.sleep_limit_s is not None and not 0 < self.sleep_limit_s < math.inf:
-            raise GradingError(f"sleep_limit_s is {self.sleep_limit_s}; it must be above 0")
+            raise GradingError(f"sleep_limit_s is {self.sleep_limit_s}; it must be a finite number above 0")
         if self.compat not in COMPAT_MODES:
             raise GradingError(f"compat is {self.compat!r}; choose from {', '.join(COMPAT_MODES)}")
         if self.keep_outputs and not self.all_tests:
