@@ -48,11 +48,13 @@ Scores = Mapping[tuple[str, int], SolutionScores]
 @dataclass(frozen=True, kw_only=True)
 class Config(ProblemSettings):
     data_dir: Path = option(help="folder of the run")
-    out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
+    out_dir: Path | None = option(
+        None, help="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
+    )
     windows: dict[str, list[str | None]] = option(
         {}, help="contest dates {test: [start, end], ...}, half-open; none: all problems"
     )
-    checkpoint: Path | None = option(None, help="PRM folder or released .pt file (default: prm/ in out_dir)")
+    checkpoint: Path | None = option(None, help="PRM folder or released .pt file (default: prm/ in out_dir or data_dir)")
     base_model: str | None = option(None, help="the checkpoint's backbone, where it is not at the recorded place")
     gguf_file: str | None = option(None, help="the GGUF file inside that backbone's folder or repository")
     device: str | None = option(None, help="cpu, cuda, cuda:1 ... (default: the best at hand)")
@@ -70,10 +72,19 @@ class Config(ProblemSettings):
     seed: int = option(42, help="of the bootstrap and of sampled permutations")
 
 
+def results_folder(config: Config) -> Path:
+    """Results of several checkpoints on the same candidates stand side by side."""
+    if config.out_dir is not None:
+        return config.out_dir
+    if config.checkpoint is None or config.checkpoint.resolve() == (config.data_dir / "prm").resolve():
+        return config.data_dir
+    return config.data_dir / "eval" / config.checkpoint.resolve().name.removesuffix(".pt")
+
+
 def main(config: Config) -> None:
     if any(size < 1 for size in config.sweep):
         raise UserError(f"sweep {config.sweep}: numbers of candidates start at 1")
-    out_dir = config.out_dir or config.data_dir
+    out_dir = results_folder(config)
     checkpoint = config.checkpoint or out_dir / "prm"
     solutions_path = config.solutions or config.data_dir / "test_solutions.jsonl"
     if not checkpoint.exists():

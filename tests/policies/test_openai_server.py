@@ -162,7 +162,7 @@ def test_what_became_of_a_request_without_a_reply_is_named(pieces, closes, state
     async def run() -> list[Completion | Failure]:
         listener = await asyncio.start_server(connection, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
-        policy = open_policy(PolicySettings(policy="openai:m", base_urls=[url], timeout_s=0.2, deadline_s=0.6), Account())
+        policy = open_policy(PolicySettings(policy="openai:m", base_urls=[url], timeout_s=0.4, deadline_s=3.0), Account())
         try:
             return [result async for result in policy.complete(request("a"))]
         finally:

@@ -252,3 +252,11 @@ def test_chromium_opens_the_page_without_console_errors_and_runs_no_foreign_scri
     if "p1" in view:
         assert "&lt;/script&gt;&lt;script&gt;document.title" in done.stdout
         assert re.search(r'aria-pressed="true"[^>]*><span>program 1, ', done.stdout)
+
+
+def test_results_of_another_checkpoint_stand_beside_those_of_the_run(copied: Path) -> None:
+    before = (copied / "selections.jsonl").read_bytes()
+    shutil.copytree(copied / "prm", copied / "other prm")
+    run(copied / "config.yaml", "--checkpoint", str(copied / "other prm"))
+    assert (copied / "eval" / "other prm" / "selections.jsonl").read_bytes() == before
+    assert (copied / "selections.jsonl").read_bytes() == before

@@ -71,7 +71,7 @@ def result_row(name: str, path: str | Path) -> ResultRow:
         graded = [solution.passed for solution in solutions if solution.passed is not None]
         outcomes[question_id] = sum(graded) / len(graded) if graded else None
     if not outcomes or all(value is None for value in outcomes.values()):
-        raise UserError(f"{path}: holds no verdicts (graded_list); grade the programs first with src/grade.py")
+        raise UserError(f"{path}: holds no verdicts (graded_list); make it with src/grade.py --livecodebench-results")
     return ResultRow(name, outcomes)
 
 
