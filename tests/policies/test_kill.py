@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from fault_server import FaultServer, program_for
+from sampling_doubles import TextGrader, make_problem
 
-from conftest import TextGrader, make_problem
 from dreamprm_code.generation import SampledFile, run_sampling, solution_row
 from dreamprm_code.jsonl import read_dicts, read_rows
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy, openai_server

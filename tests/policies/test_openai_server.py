@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fault_server import TRANSIENT, FaultServer, program_for
+from sampling_doubles import TextGrader, make_problem
 
-from conftest import TextGrader, make_problem
 from dreamprm_code.generation import FailedRequest, SampledFile, run_sampling, solution_row
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import (

@@ -1,0 +1,44 @@
+"""A problem, and a grader without processes, for the tests of sampling."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+
+from dreamprm_code.grading import GradeRequest, GradeResult
+from dreamprm_code.records import Problem, Verdict
+
+
+def make_problem(question_id: str, difficulty: str = "easy") -> Problem:
+    tests = json.dumps([{"input": "", "output": question_id, "testtype": "stdin"}])
+    return Problem(
+        question_id=question_id,
+        question_title=question_id,
+        question_content=f"Print {question_id}",
+        platform="test",
+        contest_id="1",
+        contest_date="2024-01-01",
+        starter_code="",
+        difficulty=difficulty,
+        public_test_cases=tests,
+        private_test_cases="[]",
+        metadata="{}",
+    )
+
+
+class TextGrader:
+    """Passes a program that prints its problem's id, without running it."""
+
+    def __init__(self) -> None:
+        self.num_graded = 0
+
+    def submit(self, request: GradeRequest) -> concurrent.futures.Future[GradeResult]:
+        self.num_graded += 1
+        if not request.code.strip():
+            verdict = Verdict.NO_CODE
+        else:
+            good = f"print({request.problem.question_id!r})" in request.code
+            verdict = Verdict.PASSED if good else Verdict.WRONG_ANSWER
+        future: concurrent.futures.Future[GradeResult] = concurrent.futures.Future()
+        future.set_result(GradeResult(request.key, verdict, "", None, 1, 0.01, 0.01))
+        return future
