@@ -41,6 +41,16 @@ def assert_equal_scores(left: PRM, right: PRM, problem, tolerance: float = 1e-6)
         assert one == pytest.approx(other, abs=tolerance)
 
 
+def test_the_folder_has_the_same_bytes_whatever_the_order_of_a_set(tmp_path, tokenizer):
+    prm = tiny_prm(tokenizer)
+    contents = []
+    for name, modules in (("one", ["q_proj", "k_proj", "o_proj"]), ("other", ["o_proj", "q_proj", "k_proj"])):
+        prm.model.backbone.peft_config["default"].target_modules = modules
+        prm.save_pretrained(tmp_path / name)
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir() if path.is_file()})
+    assert contents[0] == contents[1]
+
+
 @pytest.mark.parametrize("base", ["random", "folder"])
 @pytest.mark.parametrize("format", ["native", "released"])
 def test_our_folder_gives_the_same_scores(tmp_path, tokenizer, problem, base, format):

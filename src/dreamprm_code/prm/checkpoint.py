@@ -121,6 +121,10 @@ def save(prm: PRM, path: str | Path) -> None:
             lora = {"rank": settings.r, "alpha": settings.lora_alpha, "target_modules": sorted(settings.target_modules)}
             model.backbone.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
+            # PEFT writes a set in the order of this process's hashes; scores are tied to the folder's bytes
+            adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+            adapter["target_modules"] = lora["target_modules"]
+            (folder / "adapter_config.json").write_text(json.dumps(adapter, indent=2) + "\n", encoding="utf-8")
         if keep_backbone:
             with quiet_transformers():
                 model.decoder.save_pretrained(folder / "backbone", state_dict=backbone_state)
