@@ -28,18 +28,17 @@ from dreamprm_code.grading.verdicts import code_sha256, with_verdict
 from dreamprm_code.jsonl import RowAppender, iter_rows
 from dreamprm_code.manifest import check_resume, manifest_path, read_manifest, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
+from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import GradedProgram, Problem, Solution
 
 
-@dataclass(frozen=True)
-class Config:
-    problems: str = option(help="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
+@dataclass(frozen=True, kw_only=True)
+class Config(ProblemSettings):
     solutions: Path = option(help="programs: rows {question_id, solution_idx, code} or {question_id, code_list}")
     out: Path = option(help="verdicts: one GradedProgram row per program")
     livecodebench_results: Path | None = option(
         None, help="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
     )
-    release: str | None = option(None, help="LiveCodeBench release (release_v1 ... release_v6) of a folder or hub id")
     workers: int = option(1, help="worker processes; one per processor core is the most that helps")
     cpu_limit_s: float = option(6.0, help="CPU time that one test may use, of the program and all its processes (seconds)")
     sleep_limit_s: float | None = option(None, help="time that one test may sleep (seconds; default: twice the CPU limit)")

@@ -33,12 +33,12 @@ from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
+from dreamprm_code.prm.model import freeze_lower_layers
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems import load_problems
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.report.plots import Series, line_figure, save_png
-from train_prm import freeze_lower_layers
 
 MODES = {
     "none": {"upper": "none"},

@@ -12,7 +12,6 @@ after an interruption: it goes on from the last resume checkpoint.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
-from dreamprm_code.prm.model import LoraSettings, PRMModel, lora_parameters
+from dreamprm_code.prm.model import LoraSettings, freeze_lower_layers
 from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
 from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
@@ -78,20 +77,6 @@ def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[So
         if outside := sorted({row.question_id for row in rows} - {problem.question_id for problem in sides[side]}):
             raise UserError(f"{path}: problem {outside[0]} is not in the {side} window ({len(outside)} such problems)")
     return [*sides["train"], *sides["meta"]], labels, solutions
-
-
-def freeze_lower_layers(model: PRMModel, trained_layers: int) -> None:
-    """Keep LoRA at its start (no effect) below the last ``trained_layers`` layers.
-
-    Raises:
-        UserError: the number is not that of some layers.
-    """
-    num_layers = model.decoder.config.num_hidden_layers
-    if not 1 <= trained_layers <= num_layers:
-        raise UserError(f"setting 'trained_layers' is {trained_layers}; the backbone has {num_layers} layers")
-    for name, parameter in lora_parameters(model):
-        layer = int(re.search(r"\.layers\.(\d+)\.", name).group(1))
-        parameter.requires_grad_(layer >= num_layers - trained_layers)
 
 
 def identity_of(config: Config) -> dict[str, object]:

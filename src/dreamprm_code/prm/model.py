@@ -9,6 +9,7 @@ with dropout cannot be repeated by the pass that a hypergradient compares it wit
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,20 @@ class PRMModel(nn.Module):
 def lora_parameters(model: PRMModel) -> Iterable[tuple[str, nn.Parameter]]:
     """Name and parameter of every LoRA matrix."""
     return ((name, parameter) for name, parameter in model.backbone.named_parameters() if "lora_" in name)
+
+
+def freeze_lower_layers(model: PRMModel, trained_layers: int) -> None:
+    """Keep LoRA at its start (no effect) below the last ``trained_layers`` layers.
+
+    Raises:
+        UserError: the number is not that of some layers.
+    """
+    num_layers = model.decoder.config.num_hidden_layers
+    if not 1 <= trained_layers <= num_layers:
+        raise UserError(f"setting 'trained_layers' is {trained_layers}; the backbone has {num_layers} layers")
+    for name, parameter in lora_parameters(model):
+        layer = int(re.search(r"\.layers\.(\d+)\.", name).group(1))
+        parameter.requires_grad_(layer >= num_layers - trained_layers)
 
 
 def cast_lora(model: PRMModel, dtype: torch.dtype) -> None:
