@@ -105,10 +105,10 @@ def step_of(
     config = TrainConfig(
         hypergradient=hypergradient,
         optimizer=args.optimizer,
-        warmup_steps=0,
+        inner_only_steps=0,
         bilevel_steps=args.repeats + 1,
-        window_programs=len(data.inner),
-        meta_programs=len(data.outer),
+        batch_programs=len(data.inner),
+        outer_programs=len(data.outer),
         micro_tokens=micro_tokens,
         keep_gib=args.keep_gib,
         device=args.device,

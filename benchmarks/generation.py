@@ -40,10 +40,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from dreamprm_code.generation import SampledFile, Sampler, run_sampling, solution_row
 from dreamprm_code.grading import GradeRequest, GradeResult
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.records import Problem, Solution, Verdict
+from dreamprm_code.sampling import SampledFile, Sampler, run_sampling, solution_row
 
 ANSWER = "```python\n" + "print(sum(map(int, input().split())))\n" * 20 + "```"
 

@@ -83,13 +83,13 @@ def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
         set_dropout(model, False)
         for _ in range(WARM):
             run.engine.train_step()
-        inner = Windows(data.inner, config.window_programs, config.seed)
+        inner = Windows(data.inner, config.batch_programs, config.seed)
         inner.skip_to(WARM)
-        outer = Windows(data.outer, config.meta_programs, config.seed + 1)
+        outer = Windows(data.outer, config.outer_programs, config.seed + 1)
         rows = torch.arange(len(data.mc_value))
         tables = run.table.labels(rows), run.table.weights(rows)
         both = double_backward(config, model, run.prm.optimizer, run.reader, inner.next(), outer.next(), *tables)
-        expected = both[0 if config.upper == "labels" else 1]
+        expected = both[0 if config.learn == "labels" else 1]
         run.engine.train_step()
         found = run.outer.last_gradient_R
     cosine = torch.cosine_similarity(found, expected, dim=0).item()
@@ -97,28 +97,28 @@ def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
     return ((scale * found - expected).norm() / expected.norm()).item(), cosine
 
 
-def rows(uppers: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
+def rows(learned: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
     """One row of the table after the other."""
-    cases = itertools.product(uppers, ("bce", "mse"), (("sgd", 0.0), ("adam", 0.01)), ((100_000, 1), (1, 8)))
-    for upper, loss, (optimizer, clip), (micro_tokens, batches) in cases:
+    cases = itertools.product(learned, ("bce", "mse"), (("sgd", 0.0), ("adam", 0.01)), ((100_000, 1), (1, 8)))
+    for learn, loss, (optimizer, clip), (micro_tokens, batches) in cases:
         for name, hypergradient in WAYS.items():
             if batches == 1 and hypergradient in ("darts_last", "darts_released"):
                 continue  # the last micro-batch is the whole window
             config = TrainConfig(
-                upper=upper, loss=loss, optimizer=optimizer, clip=clip, hypergradient=hypergradient, lr=1e-3,
-                micro_tokens=micro_tokens, warmup_steps=WARM, bilevel_steps=1, window_programs=12, meta_programs=8,
+                learn=learn, loss=loss, optimizer=optimizer, clip=clip, hypergradient=hypergradient, lr=1e-3,
+                micro_tokens=micro_tokens, inner_only_steps=WARM, bilevel_steps=1, batch_programs=12, outer_programs=8,
                 device="cpu", checkpoint_every=0, progress=False, tensorboard=False,
             )  # fmt: skip
             errors, cosines = zip(*(compare(config, seed) for seed in range(seeds)), strict=True)
             inner = optimizer + (" + clipping" if clip else "")
             error = f"{statistics.median(errors):.1e} ({max(errors):.1e})"
-            yield upper, loss, inner, str(batches), name, error, f"{statistics.median(cosines):.3f} ({min(cosines):.3f})"
+            yield learn, loss, inner, str(batches), name, error, f"{statistics.median(cosines):.3f} ({min(cosines):.3f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--upper", nargs="*", default=["labels", "weights"], choices=["labels", "weights"])
+    parser.add_argument("--learn", nargs="*", default=["labels", "weights"], choices=["labels", "weights"])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "hypergradients.md")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -129,11 +129,11 @@ def main() -> None:
     header = ("outer", "loss", "inner optimizer", "micro-batches", "hypergradient", "relative error", "cosine")
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     print("\n".join(lines), flush=True)
-    for row in rows(args.upper, args.seeds):
+    for row in rows(args.learn, args.seeds):
         lines.append("| " + " | ".join(row) + " |")
         print(lines[-1], flush=True)
     about = " ".join(__doc__.split("\n\n")[2].split())
-    command = f"python benchmarks/hypergradients.py --seeds {args.seeds} --upper {' '.join(args.upper)}"
+    command = f"python benchmarks/hypergradients.py --seeds {args.seeds} --learn {' '.join(args.learn)}"
     minutes = (time.process_time() - start) / 60
     made_by = f"`{command}` (torch {torch.__version__}, {minutes:.1f} minutes of one core)"
     parts = ["# Hypergradients against double backward", made_by, about, "\n".join(lines)]

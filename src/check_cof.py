@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.config import option
-from dreamprm_code.generation import run_bounded
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems import iter_problems
@@ -26,6 +25,7 @@ from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.prompts import solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
+from dreamprm_code.sampling import run_bounded
 from dreamprm_code.steps import extract_code
 
 

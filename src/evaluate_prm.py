@@ -243,7 +243,7 @@ class Scorer:
         if self.checkpoint.is_file():
             return StepSettings()
         text = read_config(self.checkpoint)["input"]
-        return StepSettings(text["max_steps"], text["granularity"])
+        return StepSettings(text["max_functions"], text["granularity"])
 
 
 def checkpoint_sha256(path: Path) -> str:

@@ -17,7 +17,6 @@ from typing import Any
 
 from cli import run_stage
 from dreamprm_code.config import option, require_at_least
-from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.policies import BudgetReached, Completion, CompletionRequest, PolicySettings, open_policy
@@ -25,6 +24,7 @@ from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
+from dreamprm_code.sampling import Sampled, SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.steps import cof_violations
 
 

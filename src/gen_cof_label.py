@@ -19,7 +19,6 @@ from typing import Any
 
 from cli import run_stage
 from dreamprm_code.config import option, require_at_least
-from dreamprm_code.generation import Sampled, SampledFile, Sampler, estimate, run_sampling
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.labels import StoppingRule, counts_for_label, step_labels, steps_of
@@ -28,6 +27,7 @@ from dreamprm_code.policies import CompletionRequest, PolicySettings, open_polic
 from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import continuation_messages, prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Rollout, Solution, Step
+from dreamprm_code.sampling import Sampled, SampledFile, Sampler, estimate, run_sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,13 @@ class Config(SplitSettings, PolicySettings):
         0.0,
         help="stop a prefix when a rollout is expected to lower its label's error by less than this; 0: always all; try 0.001",
     )
-    max_steps: int = option(10, help="most steps per program; the last takes the rest")
+    max_functions: int = option(10, help="most steps per program; the last takes the rest")
     granularity: str = option("function", help="what a step is", choices=("function", "line", "program"))
     grade_workers: int = option(2, help="programs graded at once")
 
     def check(self) -> None:
         super().check()
-        require_at_least(self, num_rollouts=1, rollout_price=0, max_steps=1, grade_workers=1)
+        require_at_least(self, num_rollouts=1, rollout_price=0, max_functions=1, grade_workers=1)
 
 
 def request_for(problem: Problem, step: Step, indices: tuple[int, ...]) -> CompletionRequest:
@@ -94,7 +94,7 @@ def main(config: Config) -> None:
         step
         for solution in solutions
         if solution.question_id in problems
-        for step in steps_of(solution, config.max_steps, config.granularity)
+        for step in steps_of(solution, config.max_functions, config.granularity)
     ]
     rule = StoppingRule(max_rollouts=config.num_rollouts, price=config.rollout_price)
     middle = [step for step in steps if not step.is_last]
@@ -108,7 +108,7 @@ def main(config: Config) -> None:
         return
     identity = {
         "rollout_price": config.rollout_price,
-        "max_steps": config.max_steps,
+        "max_functions": config.max_functions,
         "granularity": config.granularity,
         "prompts": prompt_fingerprint(),
         "solutions": (read_manifest(solutions_path) or {}).get("identity"),

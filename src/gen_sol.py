@@ -16,12 +16,12 @@ from typing import Any
 
 from cli import run_stage
 from dreamprm_code.config import option, require_at_least
-from dreamprm_code.generation import SampledFile, Sampler, estimate, run_sampling, solution_row
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems.settings import SplitSettings
 from dreamprm_code.prompts import prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Solution
+from dreamprm_code.sampling import SampledFile, Sampler, estimate, run_sampling, solution_row
 
 
 @dataclass(frozen=True, kw_only=True)

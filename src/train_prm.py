@@ -1,7 +1,7 @@
 """Stage 4, first half: train the process reward model, correcting its noisy step labels on the way.
 
     python src/train_prm.py --config configs/demo.yaml
-    python src/train_prm.py --config configs/demo.yaml --upper none --out-dir data/uncorrected
+    python src/train_prm.py --config configs/demo.yaml --learn none --out-dir data/uncorrected
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml --backbone Qwen/Qwen2.5-Coder-32B --shard-backbone
 
@@ -55,7 +55,7 @@ class Config(SplitSettings, TrainConfig):
 
     format: str = option("native", help="input text: ours, or the released checkpoint's", choices=("native", "released"))
     max_length: int | None = option(None, help="longest text in tokens; shortens problem statements, never code")
-    max_steps: int = option(10, help="most steps per program; as for the labels")
+    max_functions: int = option(10, help="most steps per program; as for the labels")
     granularity: str = option("function", help="what a step is; as for the labels", choices=("function", "line", "program"))
     programs_per_tree: int = option(8, help="programs of one problem that share a token tree")
     max_tree_tokens: int = option(8192, help="largest token tree; a single larger program stands alone")
@@ -102,7 +102,7 @@ def main(config: Config) -> None:
         gguf_file=config.gguf_file,
         format=config.format,
         max_length=config.max_length,
-        steps=StepSettings(config.max_steps, config.granularity),
+        steps=StepSettings(config.max_functions, config.granularity),
         head_bias=config.head_bias,
         seed=config.seed,
     )
@@ -121,7 +121,7 @@ def main(config: Config) -> None:
         prm.encoder,
         train_outcomes=config.train_outcomes,
         validation_share=config.validation_share,
-        max_steps=config.max_steps,
+        max_functions=config.max_functions,
         granularity=config.granularity,
         programs_per_tree=config.programs_per_tree,
         max_tree_tokens=config.max_tree_tokens,

@@ -95,7 +95,7 @@ def test_a_flag_that_is_no_yaml_is_argparses_error(tmp_path: Path, capsys: pytes
 
 
 def test_the_known_sections_and_shared_settings_are_those_of_the_stages(root: Path) -> None:
-    stages = {path.stem for path in (root / "src").glob("*.py") if re.search(r"^class Config\b", path.read_text(), re.M)}
+    stages = {path.stem for path in (root / "src").rglob("*.py") if re.search(r"^class Config\b", path.read_text(), re.M)}
     assert stages == SECTIONS
     classes = [importlib.import_module(name).Config for name in sorted(stages)]
     assert {field.name for cls in classes for field in dataclasses.fields(cls)} == SHARED_SETTINGS

@@ -18,7 +18,7 @@ def shell(root: Path, script: str, *arguments: str) -> str:
 
 @pytest.mark.parametrize("form", ["two words", "one word"])
 def test_flags_about_the_run_reach_both_stages(root: Path, form: str) -> None:
-    given = [("--data-dir", "my run"), ("--upper", "none"), ("--problems", "p.jsonl"), ("--config", "other.yaml")]
+    given = [("--data-dir", "my run"), ("--learn", "none"), ("--problems", "p.jsonl"), ("--config", "other.yaml")]
     flags = [part for pair in given for part in pair] if form == "two words" else ["=".join(pair) for pair in given]
     script = """CONFIG=configs/demo.yaml; source src/recipe_flags.sh
         printf '%s|' "$CONFIG" "$DATA_DIR" "$other_problems" "${shared_flags[@]}"; echo; printf '%s|' "$@" """

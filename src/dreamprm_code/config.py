@@ -25,7 +25,7 @@ ConfigT = TypeVar("ConfigT")
 
 _SECTIONS = """
     ablations build_demo check_cof evaluate_prm export_prm fetch_model gen_cof gen_cof_label gen_sol grade make_controlled
-    paper_table study_label_correction study_overhead train_prm
+    paper_table label_correction overhead train_prm
 """
 SECTIONS = frozenset(_SECTIONS.split())
 """The stages: src/NAME.py with a Config. A section of a YAML file is for one of them."""
@@ -36,15 +36,16 @@ _SHARED_SETTINGS = """
     compositions continuation cpu_limit_s data_dir deadline_s device dry_run dtype end engine eval_every extra_body format
     functions gguf_file grade_workers gradient_checkpointing granularity head_bias headline_rate held_out_problems
     held_out_programs hypergradient isolation keep_gib label_smoothing livecodebench_results lora_alpha lora_dropout
-    lora_rank loss lr lr_warmup_steps max_cost max_in_flight max_length max_right max_steps max_tokens max_tokens_total
-    max_tree_tokens max_wrong memory_limit_mb meta_batch meta_programs methods micro_tokens min_functions models_dir name
+    lora_rank loss lr lr_warmup_steps max_cost max_in_flight max_length max_right max_functions max_tokens max_tokens_total
+    max_tree_tokens max_wrong memory_limit_mb meta_programs outer_batch outer_programs methods micro_tokens min_functions
+    models_dir name
     noise_kinds num_rollouts num_samples num_solutions optimizer out out_dir outer_every outer_lr outer_optimizer output
     output_limit_mb patience plain_solutions policy prices prior_strength problems processes programs programs_per_tree
     progress published reader reader_layers reasoning_effort release repeats results retries right_per_function
     rollout_price rounds run_public_tests schedule seed seeds selections shard_backbone sleep_limit_s solutions source split
     start style sweep sweep_rates table target_modules temperature tensorboard timeout_s tokenizer top_p train_config
-    train_flags train_outcomes train_problems train_programs trained_layers upper validation_share verdicts warmup_steps
-    weight_decay window_programs window_steps windows workers wrong_per_function
+    train_flags train_outcomes train_problems train_programs trained_layers learn validation_share verdicts inner_only_steps
+    weight_decay batch_programs window_steps windows workers wrong_per_function
 """
 SHARED_SETTINGS = frozenset(_SHARED_SETTINGS.split())
 """The settings of all stages together; ``shared`` may hold these, and each stage takes its own."""

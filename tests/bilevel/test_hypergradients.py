@@ -35,25 +35,25 @@ def step(run: BiLevelRun, count: int = 1) -> None:
 def reference(run: BiLevelRun) -> torch.Tensor:
     """Double backward for the step that the run takes next."""
     config, rows = run.config, torch.arange(len(run.data.mc_value))
-    inner = Windows(run.data.inner, config.window_programs, config.seed)
+    inner = Windows(run.data.inner, config.batch_programs, config.seed)
     inner.skip_to(run.prm.windows.taken)
-    outer = Windows(run.data.outer, config.meta_programs, config.seed + 1)
+    outer = Windows(run.data.outer, config.outer_programs, config.seed + 1)
     outer.skip_to(run.outer.windows.taken)
     tables = run.table.labels(rows), run.table.weights(rows)
     both = double_backward(config, run.model, run.prm.optimizer, run.reader, inner.next(), outer.next(), *tables)
-    return both[0 if config.upper == "labels" else 1]
+    return both[0 if config.learn == "labels" else 1]
 
 
-@pytest.mark.parametrize("upper", ["labels", "weights"])
+@pytest.mark.parametrize("learn", ["labels", "weights"])
 @pytest.mark.parametrize("loss", ["bce", "mse"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("micro_tokens", [1, 100_000], ids=["8 micro-batches", "1 micro-batch"])
-def test_exact_equals_double_backward_in_float64(tmp_path, upper, loss, optimizer, micro_tokens):
+def test_exact_equals_double_backward_in_float64(tmp_path, learn, loss, optimizer, micro_tokens):
     """With warm moments, weight decay, smoothing and clipping active; every row of the window has its gradient."""
     model = build_model("random:tiny", dtype=torch.float64, attention="math")
     run = run_of(
-        tmp_path, tree_data(), model, upper=upper, loss=loss, optimizer=optimizer, micro_tokens=micro_tokens,
-        lr=1e-3, clip=0.01, label_smoothing=0.1, warmup_steps=2, bilevel_steps=1, window_programs=8, meta_programs=8,
+        tmp_path, tree_data(), model, learn=learn, loss=loss, optimizer=optimizer, micro_tokens=micro_tokens,
+        lr=1e-3, clip=0.01, label_smoothing=0.1, inner_only_steps=2, bilevel_steps=1, batch_programs=8, outer_programs=8,
     )  # fmt: skip
     step(run, 2)
     expected = reference(run)
@@ -71,7 +71,7 @@ def test_frozen_products_are_taken_from_the_training_pass_and_change_nothing(tmp
     found = {}
     for keep_gib in (0.0, 1.0):
         model = build_model("random:tiny", dtype=torch.float64)
-        settings = {"lr": 1e-3, "warmup_steps": 1, "bilevel_steps": 1, "window_programs": 8, "micro_tokens": 100}
+        settings = {"lr": 1e-3, "inner_only_steps": 1, "bilevel_steps": 1, "batch_programs": 8, "micro_tokens": 100}
         run = run_of(tmp_path, tree_data(), model, keep_gib=keep_gib, **settings)
         step(run)
         assert run.prm.kept.batches == []  # warm-up keeps nothing
@@ -88,7 +88,7 @@ def test_exact_through_a_cold_adam(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0)).double()
     features = torch.randn(6, 3, dtype=torch.float64)
     data = tensor_data(features, [0.0, 0.25, 0.5, 0.5, 0.75, 1.0], [4] * 6, features[:2] + 0.3, [1.0, 0.0])
-    run = run_of(tmp_path, data, model, lr=0.01, clip=0.0, warmup_steps=0, bilevel_steps=1, window_programs=6)
+    run = run_of(tmp_path, data, model, lr=0.01, clip=0.0, inner_only_steps=0, bilevel_steps=1, batch_programs=6)
     expected = reference(run)
     step(run)
     assert (run.outer.last_gradient_R - expected).norm() / expected.norm() < 1e-8
@@ -107,7 +107,7 @@ def test_bettys_own_hypergradients_run_and_move_labels(tmp_path, hypergradient):
     torch.manual_seed(0)
     data = tree_data()
     model = build_model("random:tiny", dtype=torch.float64, attention="math")
-    settings = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "warmup_steps": 0, "bilevel_steps": 1, "meta_programs": 8}
+    settings = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "inner_only_steps": 0, "bilevel_steps": 1, "outer_programs": 8}
     run = run_of(tmp_path, data, model, hypergradient=hypergradient, **settings)
     expected = reference(run)
     step(run)
@@ -179,7 +179,7 @@ def test_four_labels_by_hand(tmp_path):
     data = tensor_data(x_R1, [0.5, 0.25, 0.75, 1.0], [4] * 4, outer_M1, [1.0])
     run = run_of(
         tmp_path, data, OneWeight(), optimizer="sgd", lr=1.0, weight_decay=0.0, clip=0.0, outer_optimizer="sgd", outer_lr=0.1,
-        warmup_steps=0, bilevel_steps=1, window_programs=4, meta_programs=1,
+        inner_only_steps=0, bilevel_steps=1, batch_programs=4, outer_programs=1,
     )  # fmt: skip
     step(run)
     assert run.model.a.item() == pytest.approx(-0.1875)
@@ -191,7 +191,7 @@ def test_four_labels_by_hand(tmp_path):
 
 def test_an_optimizer_without_a_written_derivative_is_refused(tmp_path):
     data = tensor_data(torch.ones(1, 1, dtype=torch.float64), [0.5], [4], torch.ones(1, 1, dtype=torch.float64), [1.0])
-    run = run_of(tmp_path, data, OneWeight(), warmup_steps=0, bilevel_steps=1)
+    run = run_of(tmp_path, data, OneWeight(), inner_only_steps=0, bilevel_steps=1)
     run.prm.optimizer = torch.optim.RMSprop(run.prm.trainable_parameters())
     with pytest.raises(UserError, match="RMSprop"):
         step(run)

@@ -19,7 +19,7 @@ __all__ = ["one_thread"]  # a fixture
 
 # Each unit a pass of its own, windows of three to five units: the first process has one pass more than the second. Kept
 # outputs end in the middle of a window, at another place in each process.
-UNEVEN = {"micro_tokens": 1, "window_programs": 5, "meta_programs": 5, "keep_gib": 1e-4}
+UNEVEN = {"micro_tokens": 1, "batch_programs": 5, "outer_programs": 5, "keep_gib": 1e-4}
 
 
 def memory_of(out: Path) -> list[dict[str, int]]:

@@ -11,27 +11,27 @@ MC = [0.0, 1 / 3, 0.5, 1.0]
 ROLLOUTS = [4, 3, 16, 16]
 
 
-def table(upper: str):
-    return make_table(upper, torch.tensor(MC, dtype=torch.float64), torch.tensor(ROLLOUTS))
+def table(learn: str):
+    return make_table(learn, torch.tensor(MC, dtype=torch.float64), torch.tensor(ROLLOUTS))
 
 
 def test_labels_start_at_the_monte_carlo_value_to_the_last_bit():
-    for upper in ("labels", "weights", "none"):
-        assert table(upper).all_labels() == MC
-        assert table(upper).all_weights() == [1.0] * 4
+    for learn in ("labels", "weights", "none"):
+        assert table(learn).all_labels() == MC
+        assert table(learn).all_weights() == [1.0] * 4
 
 
 def test_only_the_chosen_table_is_learned():
     assert table("none").value_R is None and not list(table("none").parameters())
     assert [name for name, _ in table("labels").named_parameters()] == ["label_R"]
     assert [name for name, _ in table("weights").named_parameters()] == ["weight_R"]
-    with pytest.raises(ValueError, match="unknown upper level"):
+    with pytest.raises(ValueError, match="unknown outer level"):
         table("both")
 
 
-@pytest.mark.parametrize(("upper", "high"), [("labels", 1.0), ("weights", 2.0)])
-def test_projection_keeps_the_range(upper, high):
-    learned = table(upper)
+@pytest.mark.parametrize(("learn", "high"), [("labels", 1.0), ("weights", 2.0)])
+def test_projection_keeps_the_range(learn, high):
+    learned = table(learn)
     with torch.no_grad():
         learned.value_R.copy_(torch.tensor([-3.0, 0.25, 0.75, 7.0]))
     learned.project()

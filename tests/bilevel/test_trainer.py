@@ -52,28 +52,28 @@ def one_label():
 @pytest.mark.parametrize(("optimizer", "at_least"), [("sgd", 0.69), ("adam", 0.54)])
 def test_one_label_rises_towards_a_clean_outcome(tmp_path, optimizer, at_least):
     """20 outer steps of 0.01. Adam's own derivative is small, and at times negative, while its moments are this young."""
-    config = quiet(optimizer=optimizer, lr=0.1, warmup_steps=2, bilevel_steps=20)
+    config = quiet(optimizer=optimizer, lr=0.1, inner_only_steps=2, bilevel_steps=20)
     result = train(config, one_label(), tmp_path, Linear(1))
     assert result.labels[0] > at_least
     assert result.weights == [1.0]
 
 
 def test_upper_none_moves_no_label(tmp_path):
-    result = train(quiet(upper="none", lr=0.1, warmup_steps=2, bilevel_steps=20), one_label(), tmp_path, Linear(1))
+    result = train(quiet(learn="none", lr=0.1, inner_only_steps=2, bilevel_steps=20), one_label(), tmp_path, Linear(1))
     assert result.labels == [0.5] and result.weights == [1.0]
 
 
 def test_upper_weights_moves_weights_and_no_label(tmp_path):
     """Two rows of opposite labels for the same text; the clean outcome agrees with the first."""
     data = tensor_data(torch.ones(2, 1), [1.0, 0.0], [4, 4], torch.ones(1, 1), [1.0])
-    config = quiet(upper="weights", optimizer="sgd", lr=0.1, warmup_steps=0, bilevel_steps=20, window_programs=2)
+    config = quiet(learn="weights", optimizer="sgd", lr=0.1, inner_only_steps=0, bilevel_steps=20, batch_programs=2)
     result = train(config, data, tmp_path, Linear(1))
     assert result.labels == [1.0, 0.0]
     assert result.weights[0] > 1.1 and result.weights[1] < 0.9
 
 
 def test_warm_up_reads_no_clean_program_and_moves_no_label(tmp_path):
-    config = quiet(warmup_steps=3, bilevel_steps=1, window_programs=8)
+    config = quiet(inner_only_steps=3, bilevel_steps=1, batch_programs=8)
     run = BiLevelRun(config, tree_data(), tmp_path, build_model("random:tiny"), {})
     for taken in (0, 0, 0, 1):
         run.engine.train_step()
@@ -90,7 +90,7 @@ def test_flipped_labels_are_told_from_clean_ones(tmp_path):
     flipped_R = torch.rand(120, generator=generator) < 1 / 3
     noisy_R = torch.where(flipped_R, 1 - true_R, true_R)
     data = tensor_data(x_RF, noisy_R.tolist(), [4] * 120, x_MF, outcome_M.tolist())
-    config = quiet(lr=1e-2, warmup_steps=20, bilevel_steps=120, window_programs=16, meta_programs=64, seed=1)
+    config = quiet(lr=1e-2, inner_only_steps=20, bilevel_steps=120, batch_programs=16, outer_programs=64, seed=1)
     labels_R = torch.tensor(train(config, data, tmp_path, Linear(20)).labels)
     error_before, error_after = (noisy_R - true_R).abs(), (labels_R - true_R).abs()
     assert error_after[flipped_R].mean() < error_before[flipped_R].mean() - 0.1
@@ -101,7 +101,7 @@ def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
     """Held-out programs that contradict the training labels: the loss only grows, so the earliest after the warm-up wins."""
     data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
     model = Linear(1)
-    result = train(quiet(lr=0.1, warmup_steps=2, bilevel_steps=10, eval_every=3), data, tmp_path, model)
+    result = train(quiet(lr=0.1, inner_only_steps=2, bilevel_steps=10, eval_every=3), data, tmp_path, model)
     validations = [row for row in result.log if row["phase"] == "validation"]
     assert [row["step"] for row in validations] == [2, 3, 6, 9, 12]
     assert result.best_step == 3 and result.best["loss"] == min(row["loss"] for row in validations[1:])
@@ -110,17 +110,17 @@ def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
 
 def test_patience_stops_early(tmp_path):
     data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
-    result = train(quiet(lr=0.1, warmup_steps=2, bilevel_steps=100, eval_every=1, patience=3), data, tmp_path, Linear(1))
+    result = train(quiet(lr=0.1, inner_only_steps=2, bilevel_steps=100, eval_every=1, patience=3), data, tmp_path, Linear(1))
     assert result.steps == 6
 
 
 def test_log_and_tensorboard_files(tmp_path):
-    config = quiet(warmup_steps=2, bilevel_steps=2, eval_every=2, window_programs=4, tensorboard=True)
+    config = quiet(inner_only_steps=2, bilevel_steps=2, eval_every=2, batch_programs=4, tensorboard=True)
     result = train(config, tree_data(), tmp_path, build_model("random:tiny"))
     rows = read_log(tmp_path)
     assert rows == result.log
     assert [row["phase"] for row in rows] == ["warm-up", "warm-up", "validation", "bi-level", "bi-level", "validation"]
-    assert {"loss", "meta_loss", "mean_movement"} <= rows[3].keys() and "pair_accuracy" in rows[2]
+    assert {"loss", "outer_loss", "mean_movement"} <= rows[3].keys() and "pair_accuracy" in rows[2]
     assert list((tmp_path / "tensorboard").iterdir())
 
 
@@ -144,9 +144,9 @@ def test_schedules():
     ("settings", "message"),
     [
         ({"lr": -1.0}, "'lr' is -1.0"),
-        ({"window_programs": 0}, "'window_programs'"),
-        ({"warmup_steps": 0, "bilevel_steps": 0}, "nothing to train"),
-        ({"upper": "both"}, "choose from labels, weights, none"),
+        ({"batch_programs": 0}, "'batch_programs'"),
+        ({"inner_only_steps": 0, "bilevel_steps": 0}, "nothing to train"),
+        ({"learn": "both"}, "choose from labels, weights, none"),
         ({"autocast": "fp16"}, "use bf16"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
-    config = quiet(warmup_steps=1, bilevel_steps=1, checkpoint_every=1)
+    config = quiet(inner_only_steps=1, bilevel_steps=1, checkpoint_every=1)
     train(config, one_label(), tmp_path, Linear(1))
     with pytest.raises(UserError, match=r"lr: 0\.0001 there, 0\.5 now"):
         train(dataclasses.replace(config, lr=0.5), one_label(), tmp_path, Linear(1))

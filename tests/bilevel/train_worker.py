@@ -57,10 +57,10 @@ def run(
     if sleep:
         model.register_forward_pre_hook(lambda *_: time.sleep(sleep))
     defaults = dict(
-        warmup_steps=4,
+        inner_only_steps=4,
         bilevel_steps=6,
-        window_programs=6,
-        meta_programs=6,
+        batch_programs=6,
+        outer_programs=6,
         eval_every=4,
         checkpoint_every=3,
         lr=1e-3,

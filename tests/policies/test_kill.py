@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from fault_server import FaultServer, program_for
-from sampling_doubles import TextGrader, make_problem
 
-from dreamprm_code.generation import SampledFile, run_sampling, solution_row
 from dreamprm_code.jsonl import read_dicts, read_rows
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy, openai_server
 from dreamprm_code.records import Solution
+from dreamprm_code.sampling import SampledFile, run_sampling, solution_row
+from sampling_doubles import TextGrader, make_problem
 
 NUM_PROBLEMS, NUM_SOLUTIONS, NUM_KILLS = 400, 2, 20
 

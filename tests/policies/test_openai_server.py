@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from fault_server import TRANSIENT, FaultServer, program_for
-from sampling_doubles import TextGrader, make_problem
 
-from dreamprm_code.generation import FailedRequest, SampledFile, run_sampling, solution_row
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import (
     Account,
@@ -27,6 +25,8 @@ from dreamprm_code.policies import (
     open_policy,
 )
 from dreamprm_code.records import Solution
+from dreamprm_code.sampling import FailedRequest, SampledFile, run_sampling, solution_row
+from sampling_doubles import TextGrader, make_problem
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 

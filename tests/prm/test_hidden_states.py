@@ -8,8 +8,8 @@ from prm_samples import ONE_STEP, OTHER_END, TWO_STEPS
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_backbone
-from dreamprm_code.prm.hidden_states import HiddenStates, ScaledStates
 from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.study.hidden_states import HiddenStates, ScaledStates
 
 TEXTS = [("sum", TWO_STEPS), ("sum", OTHER_END), ("sum", ONE_STEP)]
 

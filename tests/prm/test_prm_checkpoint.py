@@ -54,7 +54,7 @@ def test_the_folder_has_the_same_bytes_whatever_the_order_of_a_set(tmp_path, tok
 @pytest.mark.parametrize("base", ["random", "folder"])
 @pytest.mark.parametrize("format", ["native", "released"])
 def test_our_folder_gives_the_same_scores(tmp_path, tokenizer, problem, base, format):
-    steps = StepSettings(max_steps=3)
+    steps = StepSettings(max_functions=3)
     if base == "folder":
         backbone = plain_backbone(tmp_path / "base", tokenizer)
         prm = PRM.create(backbone, format=format, steps=steps, lora=LoraSettings(rank=4, alpha=2.0))
@@ -245,7 +245,7 @@ def test_the_exported_folder_loads_in_plain_transformers_with_equal_scores(tmp_p
 
 @pytest.mark.parametrize("head_bias", [False, True])
 def test_the_exported_folder_loads_here_with_equal_scores(tmp_path, tokenizer, problem, head_bias):
-    prm = tiny_prm(tokenizer, head_bias=head_bias, steps=StepSettings(max_steps=4))
+    prm = tiny_prm(tokenizer, head_bias=head_bias, steps=StepSettings(max_functions=4))
     architecture = export(prm, tmp_path / "out")
     again = PRM.from_pretrained(tmp_path / "out", dtype=torch.float32)
     assert_equal_scores(prm, again, problem, tolerance=1e-5)

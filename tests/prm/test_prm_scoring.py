@@ -98,7 +98,7 @@ def test_no_program_gives_no_score(tokenizer, problem):
 
 
 def test_programs_are_split_as_the_prm_was_trained(tokenizer, problem):
-    prm = tiny_prm(tokenizer, steps=StepSettings(max_steps=1))
+    prm = tiny_prm(tokenizer, steps=StepSettings(max_functions=1))
     assert [len(scores) for scores in prm.score(problem, [TWO_STEPS])] == [1]
 
 

@@ -108,7 +108,7 @@ def make_run(folder: Path, num_test: int = 4) -> Path:
     write_rows(folder / "corrected_labels.jsonl", [corrected])
     log = [
         {"phase": "warm-up", "step": 1, "loss": 0.7},
-        {"phase": "bi-level", "step": 2, "loss": 0.6, "meta_loss": 0.65, "mean_movement": 0.01},
+        {"phase": "bi-level", "step": 2, "loss": 0.6, "outer_loss": 0.65, "mean_movement": 0.01},
         {"phase": "validation", "step": 2, "loss": 0.68},
     ]
     (folder / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))

@@ -27,7 +27,7 @@ def run(tmp_path, backbone):  # noqa: F811
     write_rows(data_dir / "test_solutions.jsonl", candidates)
     windows = {"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"], "test": ["2024-08-01", None]}
     training = {"backbone": f"random:{backbone}", "dtype": "float32", "device": "cpu", "tensorboard": False, "progress": False}
-    training |= {"warmup_steps": 2, "bilevel_steps": 2, "window_programs": 2, "meta_programs": 2, "checkpoint_every": 2}
+    training |= {"inner_only_steps": 2, "bilevel_steps": 2, "batch_programs": 2, "outer_programs": 2, "checkpoint_every": 2}
     shared = {"problems": str(tmp_path / "problems.jsonl"), "data_dir": str(data_dir), "windows": windows, "seed": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"shared": shared, "train_prm": training}))
     return tmp_path
@@ -35,7 +35,7 @@ def run(tmp_path, backbone):  # noqa: F811
 
 def test_every_ablation_has_its_lines_and_counts_are_right(run, root, python):
     config = str(run / "config.yaml")
-    command = [python, str(root / "src" / "ablations.py"), "--config", config, "--train-config", config]
+    command = [python, str(root / "src" / "studies" / "ablations.py"), "--config", config, "--train-config", config]
     command += ["--plain-solutions", str(run / "run" / "test_solutions.jsonl")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -61,6 +61,13 @@ def test_every_ablation_has_its_lines_and_counts_are_right(run, root, python):
 
 def test_no_candidates_is_one_clear_error(run, root, python):
     config = str(run / "config.yaml")
-    command = [python, str(root / "src" / "ablations.py"), "--config", config, "--solutions", str(run / "nothing.jsonl")]
+    command = [
+        python,
+        str(root / "src" / "studies" / "ablations.py"),
+        "--config",
+        config,
+        "--solutions",
+        str(run / "nothing.jsonl"),
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 2 and "nothing.jsonl" in done.stderr and "Traceback" not in done.stderr

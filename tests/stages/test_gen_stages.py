@@ -14,11 +14,11 @@ import gen_cof_label
 import gen_sol
 from dreamprm_code.config import ConfigError
 from dreamprm_code.errors import UserError
-from dreamprm_code.generation import FailedRequest
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.manifest import ManifestError, read_manifest
 from dreamprm_code.policies import Completion, CompletionRequest
 from dreamprm_code.records import Rollout, Solution, StepLabel
+from dreamprm_code.sampling import FailedRequest
 
 WINDOWS = {"train": ["2024-01-01", "2024-02-01"], "meta": ["2024-02-01", "2024-03-01"], "test": ["2024-03-01", None]}
 
@@ -273,7 +273,7 @@ def test_a_policy_that_is_gone_changes_nothing_of_an_earlier_run(run, tmp_path):
         (gen_cof, {"grade_workers": 0}),
         (gen_cof_label, {"num_rollouts": 0}),
         (gen_cof_label, {"rollout_price": -0.1}),
-        (gen_cof_label, {"max_steps": 0}),
+        (gen_cof_label, {"max_functions": 0}),
         (gen_cof_label, {"grade_workers": 0}),
     ],
 )

@@ -80,10 +80,10 @@ def config(tmp_path, backbone) -> train_prm.Config:
         backbone=f"random:{backbone}",
         dtype="float32",
         device="cpu",
-        warmup_steps=2,
+        inner_only_steps=2,
         bilevel_steps=3,
-        window_programs=2,
-        meta_programs=2,
+        batch_programs=2,
+        outer_programs=2,
         eval_every=1,
         checkpoint_every=1,
         progress=False,
@@ -119,7 +119,7 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(config):
 
 
 def test_upper_none_and_another_output_folder(config, tmp_path):
-    train_prm.main(dataclasses.replace(config, upper="none", out_dir=tmp_path / "uncorrected"))
+    train_prm.main(dataclasses.replace(config, learn="none", out_dir=tmp_path / "uncorrected"))
     rows = read_rows(tmp_path / "uncorrected" / "corrected_labels.jsonl", CorrectedLabel)
     assert all(row.corrected_value == row.mc_value for row in rows)
     assert not (config.data_dir / "prm").exists()

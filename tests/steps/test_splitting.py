@@ -30,7 +30,7 @@ def check(code: str, **options) -> None:
     for shorter, longer in pairwise(result.prefixes):
         assert len(shorter) < len(longer) and longer.startswith(shorter)
     assert "".join(result.texts) == code
-    assert len(result.steps) <= (options.get("max_steps", 10) or len(result.steps))
+    assert len(result.steps) <= (options.get("max_functions", 10) or len(result.steps))
 
 
 THREE = source(
@@ -162,10 +162,10 @@ def test_line_ends_tabs_unicode_and_continuations(code, first_prefix):
 def test_above_the_cap_the_last_step_takes_the_rest():
     code = "\n".join(f"def f{number}(): return {number}" for number in range(14)) + "\nf0()\n"
     assert names(code) == [f"f{number}" for number in range(9)] + ["f9 ... f13"]
-    assert names(code, max_steps=1) == ["f0 ... f13"]
-    assert len(split_program(code, max_steps=None).steps) == len(split_program(code, max_steps=14).steps) == 14
-    for max_steps in (1, 2, 13, 14, 15, None):
-        check(code, max_steps=max_steps)
+    assert names(code, max_functions=1) == ["f0 ... f13"]
+    assert len(split_program(code, max_functions=None).steps) == len(split_program(code, max_functions=14).steps) == 14
+    for max_functions in (1, 2, 13, 14, 15, None):
+        check(code, max_functions=max_functions)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_very_long_programs_split():
     code = "if x:\n    pass\n" + "elif x:\n    pass\n" * 900 + "else:\n    def f(): pass\n"
     assert names(code) == ["f"]
     code = "\n".join(f"def f{number}():\n    return {number}\n" for number in range(2_000))
-    assert len(split_program(code, max_steps=None).steps) == 2_000
+    assert len(split_program(code, max_functions=None).steps) == 2_000
 
 
 def test_line_steps_are_logical_lines_and_comments_belong_to_the_next():
@@ -205,7 +205,7 @@ def test_line_steps_are_logical_lines_and_comments_belong_to_the_next():
     assert [step.name for step in result.steps] == ["line 1", "line 6", "line 7", "line 9", "line 10"]
     assert result.texts[1] == "\n\n# comment\nx = [\n    1,\n]; y = 2"
     check(code, granularity="line")
-    assert len(split_program(code, max_steps=3, granularity="line").steps) == 3
+    assert len(split_program(code, max_functions=3, granularity="line").steps) == 3
 
 
 def test_program_granularity_is_one_step():
@@ -213,8 +213,8 @@ def test_program_granularity_is_one_step():
 
 
 def test_settings_that_cannot_work_are_refused():
-    with pytest.raises(ValueError, match="max_steps is 0"):
-        split_program("", max_steps=0)
+    with pytest.raises(ValueError, match="max_functions is 0"):
+        split_program("", max_functions=0)
     with pytest.raises(ValueError, match="unknown granularity"):
         split_program("", granularity="block")
 
@@ -238,15 +238,15 @@ PIECES = (
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=20), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(), st.integers(1, 12))
-def test_every_program_of_odd_pieces_keeps_the_invariants(pieces, line_end, final, max_steps):
+def test_every_program_of_odd_pieces_keeps_the_invariants(pieces, line_end, final, max_functions):
     code = "\n".join(pieces).replace("\n", line_end) + line_end * final
     tree = ast.parse(code)
     assert split_program(code).fallback is None
     for granularity in ("function", "line", "program"):
         check(code, granularity=granularity)
-        check(code, max_steps=max_steps, granularity=granularity)
+        check(code, max_functions=max_functions, granularity=granularity)
     ends = {node.end_lineno for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    for prefix in split_program(code, max_steps=None).prefixes[:-1]:
+    for prefix in split_program(code, max_functions=None).prefixes[:-1]:
         assert len(lines_of(prefix)) in ends
 
 

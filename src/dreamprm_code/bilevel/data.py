@@ -170,7 +170,7 @@ def _units(programs: dict[str, list[_Program]], programs_per_tree: int, max_tree
     return tuple(units)
 
 
-def _all_prefixes(labels: Sequence[StepLabel], max_steps: int, granularity: str) -> list[str] | None:
+def _all_prefixes(labels: Sequence[StepLabel], max_functions: int, granularity: str) -> list[str] | None:
     """Every prefix of a program, those of steps without a label too: a step's text says where the earlier steps ended.
 
     None where they cannot be known: the last step has no row, or splitting the program again gives other steps.
@@ -181,7 +181,7 @@ def _all_prefixes(labels: Sequence[StepLabel], max_steps: int, granularity: str)
         return [by_step[step_idx] for step_idx in range(num_steps)]
     if num_steps - 1 not in by_step:
         return None
-    prefixes = list(program_prefixes(by_step[num_steps - 1], max_steps, granularity))
+    prefixes = list(program_prefixes(by_step[num_steps - 1], max_functions, granularity))
     agrees = len(prefixes) == num_steps and all(prefixes[step_idx] == prefix for step_idx, prefix in by_step.items())
     return prefixes if agrees else None
 
@@ -194,7 +194,7 @@ def build_training_data(
     *,
     train_outcomes: bool = False,
     validation_share: float = 0.25,
-    max_steps: int = 10,
+    max_functions: int = 10,
     granularity: str = "function",
     programs_per_tree: int = 8,
     max_tree_tokens: int = 8192,
@@ -203,7 +203,7 @@ def build_training_data(
     """Encode rows of the files into units.
 
     Meta programs without a verdict or without code are dropped and counted, and so are programs whose code does not fit the
-    encoder's ``max_length``. ``max_steps`` and ``granularity`` are those of the labels: meta programs are split alike.
+    encoder's ``max_length``. ``max_functions`` and ``granularity`` are those of the labels: meta programs are split alike.
 
     Raises:
         DataError: a row's problem is unknown, a problem is on both sides, or a side is empty.
@@ -231,7 +231,7 @@ def build_training_data(
     outer: dict[str, list[_Program]] = defaultdict(list)
     validation: dict[str, list[_Program]] = defaultdict(list)
     for (question_id, solution_idx), labels in sorted(by_program.items()):
-        prefixes = _all_prefixes(labels, max_steps, granularity)
+        prefixes = _all_prefixes(labels, max_functions, granularity)
         if prefixes is None:
             counts["train_programs_incomplete"] += 1
             continue
@@ -270,7 +270,7 @@ def build_training_data(
         side, name = (validation, "validation_programs") if question_id in held_out else (outer, "outer_programs")
         for solution in solutions:
             try:
-                sequence = encoder.encode_program(known[question_id], solution.code, max_steps, granularity)[-1]
+                sequence = encoder.encode_program(known[question_id], solution.code, max_functions, granularity)[-1]
             except EncodingError:
                 counts["meta_programs_too_long"] += 1
                 continue

@@ -122,7 +122,7 @@ def _gradients(
 
 
 class PRMProblem(ImplicitProblem):
-    """Inner level. ``table`` gives labels and weights; with ``upper: none`` it is constant and there is no outer problem."""
+    """Inner level. ``table`` gives labels and weights; with ``learn: none`` it is constant and there is no outer problem."""
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class Reporter:
             for short, name in (
                 (("val", "loss"),)
                 if phase == "validation"
-                else (("loss", "loss"), ("meta", "meta_loss"), ("moved", "mean_movement"))
+                else (("loss", "loss"), ("meta", "outer_loss"), ("moved", "mean_movement"))
             )
             if name in values
         }

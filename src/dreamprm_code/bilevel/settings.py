@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dreamprm_code.bilevel.hypergradients import HYPERGRADIENTS
 from dreamprm_code.bilevel.losses import LOSSES
-from dreamprm_code.bilevel.tables import UPPERS
+from dreamprm_code.bilevel.tables import LEARNABLE
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 
@@ -19,8 +19,8 @@ SCHEDULES = ("constant", "linear", "cosine")
 class TrainConfig:
     """Settings of both levels. A *window* is what one inner step reads; sizes are in programs over all processes."""
 
-    upper: str = option(
-        "labels", help="what the outer level learns: labels (the paper), weights (the released code)", choices=UPPERS
+    learn: str = option(
+        "labels", help="what the outer level learns: labels (the paper), weights (the released code)", choices=LEARNABLE
     )
     hypergradient: str = option(
         "exact", help="how the outer gradient is computed; all but exact are Betty's", choices=HYPERGRADIENTS
@@ -28,12 +28,12 @@ class TrainConfig:
     loss: str = option("bce", help="loss of both levels on soft labels", choices=LOSSES)
     label_smoothing: float = option(0.0, help="pull inner labels towards 1/2 by this share")
 
-    warmup_steps: int = option(50, help="inner steps before the outer level starts; training programs only")
+    inner_only_steps: int = option(50, help="inner steps before the outer level starts; training programs only")
     bilevel_steps: int = option(
-        200, help="inner steps with the outer level active (or as many more plain ones with upper none)"
+        200, help="inner steps with the outer level active (or as many more plain ones with learn none)"
     )
-    window_programs: int = option(8, help="training programs per inner step")
-    meta_programs: int = option(16, help="clean programs per outer step")
+    batch_programs: int = option(8, help="training programs per inner step")
+    outer_programs: int = option(16, help="clean programs per outer step")
     outer_every: int = option(1, help="an outer step after every so many inner steps; it corrects the last of their windows")
     micro_tokens: int = option(4096, help="tokens per forward and backward pass; bounds the memory, not the result")
     keep_gib: float = option(2.0, help="GiB of activations kept for the hypergradient's pass; what is more is computed again")
@@ -67,7 +67,7 @@ class TrainConfig:
 
     @property
     def total_steps(self) -> int:
-        return self.warmup_steps + self.bilevel_steps
+        return self.inner_only_steps + self.bilevel_steps
 
     def check(self) -> None:
         """Refuse what cannot work.
@@ -76,10 +76,10 @@ class TrainConfig:
             UserError: names the setting and its bounds.
         """
         bounds = {
-            "warmup_steps": (0, None),
+            "inner_only_steps": (0, None),
             "bilevel_steps": (0, None),
-            "window_programs": (1, None),
-            "meta_programs": (1, None),
+            "batch_programs": (1, None),
+            "outer_programs": (1, None),
             "outer_every": (1, None),
             "micro_tokens": (1, None),
             "lr": (0.0, None),
@@ -102,9 +102,9 @@ class TrainConfig:
                     f"setting '{name}' is {value}; it must be at least {low}" + (f" and at most {high}" if high else "")
                 )
         if self.total_steps == 0:
-            raise UserError("warmup_steps and bilevel_steps are both 0: nothing to train")
+            raise UserError("inner_only_steps and bilevel_steps are both 0: nothing to train")
         chosen = {
-            "upper": UPPERS,
+            "learn": LEARNABLE,
             "hypergradient": HYPERGRADIENTS,
             "loss": LOSSES,
             "optimizer": OPTIMIZERS,

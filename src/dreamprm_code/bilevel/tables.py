@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-UPPERS = ("labels", "weights", "none")
+LEARNABLE = ("labels", "weights", "none")
 
 
 def binomial_sd(mc_value_R: Tensor, num_rollouts_R: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class Table(nn.Module):
 
 
 class LabelTable(Table):
-    """Upper level ``labels`` (the paper): y starts exactly at the Monte-Carlo value."""
+    """Outer level ``labels`` (the paper): y starts exactly at the Monte-Carlo value."""
 
     learns = "labels"
 
@@ -131,7 +131,7 @@ class LabelTable(Table):
 
 
 class WeightTable(Table):
-    """Upper level ``weights`` (the released code): w starts at 1; labels stay Monte-Carlo values."""
+    """Outer level ``weights`` (the released code): w starts at 1; labels stay Monte-Carlo values."""
 
     low, high = 0.0, 2.0
     learns = "weights"
@@ -152,9 +152,9 @@ class WeightTable(Table):
         return self.weight_R[rows]
 
 
-def make_table(upper: str, mc_value_R: Tensor, num_rollouts_R: Tensor) -> Table:
-    """The table for an upper level: labels | weights | none."""
+def make_table(learn: str, mc_value_R: Tensor, num_rollouts_R: Tensor) -> Table:
+    """The table for an outer level: labels | weights | none."""
     kinds = {"labels": LabelTable, "weights": WeightTable, "none": Table}
-    if upper not in kinds:
-        raise ValueError(f"unknown upper level {upper!r}; choose from {', '.join(UPPERS)}")
-    return kinds[upper](mc_value_R, num_rollouts_R)
+    if learn not in kinds:
+        raise ValueError(f"unknown outer level {learn!r}; choose from {', '.join(LEARNABLE)}")
+    return kinds[learn](mc_value_R, num_rollouts_R)

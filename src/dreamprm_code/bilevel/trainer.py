@@ -155,14 +155,14 @@ class BiLevelRun:
         self.identity = {**config.identity(), **identity, "data": data_fingerprint(data)}
         self.device = training_device(config.device)
         self.processes = Processes.from_environment(self.device)
-        if self.processes.world_size > 1 and config.upper != "none" and config.hypergradient != "exact":
+        if self.processes.world_size > 1 and config.learn != "none" and config.hypergradient != "exact":
             raise UserError(f"hypergradient {config.hypergradient} runs in one process; use exact with torchrun")
         if config.autocast == "fp16":
             raise UserError("fp16 needs loss scaling, which would enter the hypergradient; use bf16")
         self.reader = Reader(data, self.device, config.micro_tokens, _AUTOCAST[config.autocast])
         model.to(self.device)
         self.dropout = has_dropout(model)
-        table = make_table(config.upper, torch.tensor(data.mc_value, dtype=torch.float64), torch.tensor(data.num_rollouts))
+        table = make_table(config.learn, torch.tensor(data.mc_value, dtype=torch.float64), torch.tensor(data.num_rollouts))
         self.table = table.to(self.device)
         self.engine = self._engine()
         self.best: dict[str, Any] = {}
@@ -181,11 +181,11 @@ class BiLevelRun:
                 type=config.hypergradient,
                 gradient_clipping=config.clip,
                 unroll_steps=config.outer_every,
-                warmup_steps=config.warmup_steps,
+                warmup_steps=config.inner_only_steps,
             ),
             self.model,
             _optimizer(config.optimizer, params, config.lr, config.weight_decay),
-            Windows(self.data.inner, config.window_programs, config.seed),
+            Windows(self.data.inner, config.batch_programs, config.seed),
             self.table,
             self.reader,
             self.processes,
@@ -198,13 +198,13 @@ class BiLevelRun:
         problems: list[Any] = [self.prm]
         dependencies: dict[str, dict[Any, Any]] = {"u2l": {}, "l2u": {}}
         self.outer: TableProblem | None = None
-        if config.upper != "none":
+        if config.learn != "none":
             outer_steps = max(1, config.bilevel_steps // config.outer_every)
             self.outer = TableProblem(
                 BettyConfig(),
                 self.table,
                 _optimizer(config.outer_optimizer, [self.table.value_R], config.outer_lr, 0.0),
-                Windows(self.data.outer, config.meta_programs, config.seed + 1),
+                Windows(self.data.outer, config.outer_programs, config.seed + 1),
                 self.reader,
                 self.processes,
                 config.loss,
@@ -223,16 +223,16 @@ class BiLevelRun:
         torch.manual_seed((self.config.seed * 1_000_003 + step) * 2**32 + place & (2**63 - 1))
 
     def _before_step(self, step: int) -> None:
-        if step in (self.first_step, self.config.warmup_steps + 1):
-            set_dropout(self.model, self.dropout and (self.outer is None or step <= self.config.warmup_steps))
+        if step in (self.first_step, self.config.inner_only_steps + 1):
+            set_dropout(self.model, self.dropout and (self.outer is None or step <= self.config.inner_only_steps))
 
     def _after_step(self, step: int) -> bool:
         config = self.config
         self.step = step
-        in_bilevel = step > config.warmup_steps
+        in_bilevel = step > config.inner_only_steps
         values = {"loss": self.prm.last_loss, "lr": self.prm.optimizer.param_groups[0]["lr"]}
         if self.outer is not None and in_bilevel and step % config.outer_every == 0:
-            values["meta_loss"] = self.outer.last_loss
+            values["outer_loss"] = self.outer.last_loss
         values |= self.table.movement()
         if not math.isfinite(values["loss"]):
             raise UserError(f"the training loss became {values['loss']} in step {step}; lower lr or set clip")
@@ -240,7 +240,7 @@ class BiLevelRun:
         self.reporter.write(phase, step, values)
         last = step == config.total_steps
         go_on = True
-        if config.eval_every and (step % config.eval_every == 0 or last or step == config.warmup_steps):
+        if config.eval_every and (step % config.eval_every == 0 or last or step == config.inner_only_steps):
             go_on = self._validate(step)
         if config.checkpoint_every and (step % config.checkpoint_every == 0 or last or not go_on):
             self.save(finished=last or not go_on)
@@ -251,8 +251,8 @@ class BiLevelRun:
         if not metrics:
             return True
         self.reporter.write("validation", step, metrics)
-        if step <= self.config.warmup_steps and self.config.bilevel_steps:
-            return True  # nothing is corrected yet; no candidate with upper none either, so that runs compare equal steps
+        if step <= self.config.inner_only_steps and self.config.bilevel_steps:
+            return True  # nothing is corrected yet; no candidate with learn none either, so that runs compare equal steps
         if not self.best or metrics["loss"] < self.best["metrics"]["loss"]:
             self.keep_best(step, metrics)
             self.stale = 0

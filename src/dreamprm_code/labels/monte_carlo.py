@@ -13,11 +13,11 @@ class LabelError(UserError):
     """Rollouts that do not belong to these steps; the message names the row."""
 
 
-def steps_of(solution: Solution, max_steps: int = 10, granularity: str = "function") -> list[Step]:
+def steps_of(solution: Solution, max_functions: int = 10, granularity: str = "function") -> list[Step]:
     """The steps of a solution's program; none if it has no program."""
     if not solution.code.strip():
         return []
-    parts = split_program(solution.code, max_steps, granularity).steps
+    parts = split_program(solution.code, max_functions, granularity).steps
     return [
         Step(
             question_id=solution.question_id,

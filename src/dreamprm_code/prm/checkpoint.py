@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "prm_config.json"
 FORMAT_VERSION = 1
-_INPUT_KEYS = frozenset({"format", "template", "step_token", "step_token_id", "max_length", "max_steps", "granularity"})
+_INPUT_KEYS = frozenset({"format", "template", "step_token", "step_token_id", "max_length", "max_functions", "granularity"})
 _BACKBONE_KEYS = frozenset({"source", "gguf_file", "sha256", "fingerprint"})
 _LORA_KEYS = frozenset({"rank", "alpha", "target_modules"})
 _PROBE = 'def solve(a: list[int]) -> int:\n    """It\'s 12345."""\n\n    return  a[-1] + 2**10  # é\n\tx\n'
@@ -67,7 +67,7 @@ def input_config(prm: PRM) -> dict[str, Any]:
         "step_token": encoder.step_token,
         "step_token_id": encoder.step_token_id,
         "max_length": encoder.max_length,
-        "max_steps": prm.steps.max_steps,
+        "max_functions": prm.steps.max_functions,
         "granularity": prm.steps.granularity,
     }
 
@@ -312,7 +312,7 @@ def _load_folder(
         set_peft_model_state_dict(backbone, adapter)
     model = PRMModel(backbone, head, source).to(device).eval()
     text = config["input"]
-    return PRM(model, encoder_of(path, text), StepSettings(text["max_steps"], text["granularity"]))
+    return PRM(model, encoder_of(path, text), StepSettings(text["max_functions"], text["granularity"]))
 
 
 def _load_recorded_backbone(

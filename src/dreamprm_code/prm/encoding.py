@@ -85,10 +85,10 @@ class StepEncoder:
         return self.encode_prefixes(problem, [*earlier, prefix])[-1]
 
     def encode_program(
-        self, problem: Problem, code: str, max_steps: int = 10, granularity: str = "function"
+        self, problem: Problem, code: str, max_functions: int = 10, granularity: str = "function"
     ) -> list[list[int]]:
         """One list of ids per step of a program."""
-        return self.encode_prefixes(problem, program_prefixes(code, max_steps, granularity))
+        return self.encode_prefixes(problem, program_prefixes(code, max_functions, granularity))
 
     def encode_prefixes(self, problem: Problem, prefixes: Sequence[str]) -> list[list[int]]:
         """One list of ids per prefix of one program.

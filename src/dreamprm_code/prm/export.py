@@ -113,7 +113,7 @@ def load_exported(path: Path, config: dict[str, Any] | None, device: torch.devic
     head = load_head(_head_weights(path), decoder.config.hidden_size, dtype, path)
     text = config["input"]
     model = PRMModel(decoder, head, source).to(device).eval()
-    return PRM(model, encoder_of(path, text), StepSettings(text["max_steps"], text["granularity"]))
+    return PRM(model, encoder_of(path, text), StepSettings(text["max_functions"], text["granularity"]))
 
 
 def _head_weights(path: Path) -> dict[str, Tensor]:

@@ -70,9 +70,9 @@ def step_pieces(prefixes: Sequence[str]) -> list[str]:
     return pieces
 
 
-def program_prefixes(code: str, max_steps: int = 10, granularity: str = "function") -> list[str]:
+def program_prefixes(code: str, max_functions: int = 10, granularity: str = "function") -> list[str]:
     """The step prefixes of a program; code that has no steps (empty, not parsable) is one step."""
-    return [step.prefix for step in split_program(code, max_steps, granularity).steps] or [code]
+    return [step.prefix for step in split_program(code, max_functions, granularity).steps] or [code]
 
 
 def prm_text(

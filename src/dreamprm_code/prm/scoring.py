@@ -32,7 +32,7 @@ Progress = Callable[[int, int], None]  # steps scored so far, steps in all
 class StepSettings:
     """How the PRM splits programs: part of what it was trained on, so part of its checkpoint."""
 
-    max_steps: int = 10
+    max_functions: int = 10
     granularity: str = "function"
 
 
@@ -147,7 +147,7 @@ class PRM:
 
     def score(self, problem: Problem, programs: Sequence[str], progress: Progress | None = None) -> list[list[float]]:
         """Probability of success after each step of each program. Code without steps (empty, not parsable) is one step."""
-        prefixes = [program_prefixes(code, self.steps.max_steps, self.steps.granularity) for code in programs]
+        prefixes = [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
         return self.score_prefixes(problem, prefixes, progress)
 
     def score_prefixes(
@@ -191,7 +191,7 @@ class PRM:
             waiting.clear()
 
         for problem, programs in requests:
-            prefixes = [program_prefixes(code, self.steps.max_steps, self.steps.granularity) for code in programs]
+            prefixes = [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
             encoded = self._encode(problem, prefixes)
             sequences = list(dict.fromkeys(sequence for program in encoded for sequence in program))
             tree = build_tree(sequences) if sequences else None

@@ -147,7 +147,7 @@ def calibration_report(
 
 LOG_PANELS = {
     "training loss": ("loss", "inner_loss", "train_loss"),
-    "meta loss (outer level)": ("meta_loss", "outer_loss"),
+    "meta loss (outer level)": ("outer_loss", "outer_loss"),
     "held-out loss": (),
     "label movement": ("mean_movement",),
 }
@@ -280,7 +280,7 @@ def explorer_of(report: EvaluationReport) -> ExplorerData:
                 problem_entry(
                     problem, split, grouped.get(problem.question_id, []), scores, report.aggregation, step_labels, corrected,
                     report.public, chosen.get(problem.question_id, ()) if split == "test" else (),
-                    report.steps.max_steps, report.steps.granularity,
+                    report.steps.max_functions, report.steps.granularity,
                 )
             )  # fmt: skip
     titles = {method.name: method.title for method in [*found.methods, *found.aggregations] if method.name != "random"}

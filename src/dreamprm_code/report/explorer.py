@@ -45,7 +45,7 @@ def problem_entry(
     corrected: Mapping[StepKey, CorrectedLabel] | None = None,
     public_passed: Mapping[tuple[str, int], bool | None] | None = None,
     chosen: Iterable[Selection] = (),
-    max_steps: int | None = 10,
+    max_functions: int | None = 10,
     granularity: str = "function",
 ) -> dict[str, Any]:
     """One problem with its programs. Programs are split as the PRM splits them; a program whose number of steps is not that
@@ -54,7 +54,7 @@ def problem_entry(
     for solution in sorted(solutions, key=lambda row: row.solution_idx):
         found = scores.get(solution.key)
         step_scores = list(found.step_scores) if found else []
-        steps = split_program(solution.code, max_steps, granularity)
+        steps = split_program(solution.code, max_functions, granularity)
         texts, names = list(steps.texts), [step.name for step in steps.steps]
         if step_scores and len(texts) != len(step_scores):
             texts, names = [solution.code], ["program"]

@@ -93,7 +93,7 @@ def _scored(
 def _fits(prm: PRM, problem: Problem, code: str, counts: Counter[str]) -> bool:
     shortened = prm.encoder.counts["statements_shortened"]
     try:
-        prm.encoder.encode_program(problem, code, prm.steps.max_steps, prm.steps.granularity)
+        prm.encoder.encode_program(problem, code, prm.steps.max_functions, prm.steps.granularity)
     except EncodingError:
         return False
     counts["statements_shortened"] += prm.encoder.counts["statements_shortened"] - shortened

@@ -8,7 +8,7 @@ boundaries come from Python's own parser:
 * What stands between two functions (imports, constants, a class header, decorators, comments) belongs to the later one;
   what follows the last function belongs to the last step, so that the last prefix is the whole program.
 * A program without functions is one step.
-* Above ``max_steps`` functions, the last step takes all the rest.
+* Above ``max_functions`` functions, the last step takes all the rest.
 * A program that Python cannot parse (cut off, another language) is one step, and ``fallback`` says so.
 """
 
@@ -55,17 +55,17 @@ class ProgramSteps(NamedTuple):
         return tuple(step.prefix[start:] for start, step in zip(starts, self.steps, strict=False))
 
 
-def split_program(code: str, max_steps: int | None = 10, granularity: str = "function") -> ProgramSteps:
-    """Split ``code`` into at most ``max_steps`` steps (default 10, as the released code; None: no cap).
+def split_program(code: str, max_functions: int | None = 10, granularity: str = "function") -> ProgramSteps:
+    """Split ``code`` into at most ``max_functions`` steps (default 10, as the released code; None: no cap).
 
     ``granularity`` is "function" (the method), or for ablations "line" (every logical line that holds code: a statement
     over several lines is one, comments belong to the line after them) or "program" (one step).
 
     Raises:
-        ValueError: ``max_steps`` is below 1 or the granularity unknown.
+        ValueError: ``max_functions`` is below 1 or the granularity unknown.
     """
-    if max_steps is not None and max_steps < 1:
-        raise ValueError(f"max_steps is {max_steps}; at least one step is needed")
+    if max_functions is not None and max_functions < 1:
+        raise ValueError(f"max_functions is {max_functions}; at least one step is needed")
     if granularity not in GRANULARITIES:
         raise ValueError(f"unknown granularity {granularity!r}; choose from {', '.join(GRANULARITIES)}")
     whole = (ProgramStep(PROGRAM_NAME, code),)
@@ -79,18 +79,18 @@ def split_program(code: str, max_steps: int | None = 10, granularity: str = "fun
         if numbers is None:
             numbers = [number for number, line in enumerate(lines) if line.text.strip()]
         ends = [(f"line {number + 1}", lines[number].start + len(lines[number].text.rstrip())) for number in numbers]
-        return ProgramSteps(_steps(code, ends, max_steps) or whole, fallback)
+        return ProgramSteps(_steps(code, ends, max_functions) or whole, fallback)
     if tree is None:
         return ProgramSteps(whole, UNPARSABLE)
     ends = [(function.name, function_end(function, code, lines)) for function in functions_of(tree)]
-    return ProgramSteps(_steps(code, ends, max_steps) or whole, None)
+    return ProgramSteps(_steps(code, ends, max_functions) or whole, None)
 
 
-def _steps(code: str, ends: Sequence[tuple[str, int]], max_steps: int | None) -> tuple[ProgramStep, ...]:
+def _steps(code: str, ends: Sequence[tuple[str, int]], max_functions: int | None) -> tuple[ProgramStep, ...]:
     """Cut ``code`` at the offsets; the last step runs to its end, and takes all steps beyond the cap."""
     if not ends:
         return ()
-    num_steps = min(len(ends), max_steps or len(ends))
+    num_steps = min(len(ends), max_functions or len(ends))
     tail = ends[num_steps - 1 :]
     tail_name = tail[0][0] if len(tail) == 1 else f"{tail[0][0]} ... {tail[-1][0]}"
     return (*(ProgramStep(name, code[:end]) for name, end in ends[: num_steps - 1]), ProgramStep(tail_name, code))

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from dreamprm_code.labels.mutation.source import ARITHMETIC, COMPARISON, Edit, FunctionSource
+from dreamprm_code.study.mutation.source import ARITHMETIC, COMPARISON, Edit, FunctionSource
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _NEW_NAMES = ("value", "item", "current", "entry", "part", "amount", "number", "data", "element", "unit", "piece", "quantity")

@@ -1,7 +1,7 @@
 """Which part matters? One command, one table: label correction, aggregation, step granularity, N, prompt, splitter fallback.
 
-Trains a PRM for each upper level (train_prm.py with the settings of the configuration) and chooses among the test candidates
-with every variant. One variant differs from the base (upper level `labels`, aggregation `mean`, function steps, all
+Trains a PRM for each outer level (train_prm.py with the settings of the configuration) and chooses among the test candidates
+with every variant. One variant differs from the base (outer level `labels`, aggregation `mean`, function steps, all
 candidates) in one thing:
 
 * label correction: none, weights, labels; the PRM is trained anew for each;
@@ -12,7 +12,7 @@ candidates) in one thing:
 * splitter: only candidates that obey the Chain-of-Function rules, only those that break one, only those that do not parse
   (one step); each against a random choice among the same candidates.
 
-    python src/ablations.py --config configs/demo.yaml
+    python src/studies/ablations.py --config configs/demo.yaml
 
 Writes ablations/ under the data directory: a folder per PRM, ablations.json and ablations.md. It resumes like its stages.
 """
@@ -26,6 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import from_clone  # noqa: F401
 
 from cli import run_stage
 from dreamprm_code.config import option
@@ -51,7 +53,7 @@ from dreamprm_code.selection import (
 from dreamprm_code.selection.scoring import score_solutions
 from dreamprm_code.steps import cof_violations, split_program
 
-UPPERS = ("none", "weights", "labels")
+LEARNABLE = ("none", "weights", "labels")
 BASE = "labels"
 
 
@@ -76,14 +78,14 @@ class Variant(NamedTuple):
     base: list[float | None]
 
 
-def train_prm(config: Config, upper: str) -> Path:
+def train_prm(config: Config, learn: str) -> Path:
     """Run the training stage; returns the checkpoint."""
-    out_dir = config.data_dir / "ablations" / upper
-    command = [sys.executable, str(Path(__file__).with_name("train_prm.py")), "--config", str(config.train_config)]
-    command += ["--data-dir", str(config.data_dir), "--out-dir", str(out_dir), "--upper", upper, *config.train_flags]
+    out_dir = config.data_dir / "ablations" / learn
+    command = [sys.executable, str(Path(__file__).resolve().parents[1] / "train_prm.py"), "--config", str(config.train_config)]
+    command += ["--data-dir", str(config.data_dir), "--out-dir", str(out_dir), "--learn", learn, *config.train_flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise UserError(f"training with upper level {upper} failed (see above): {' '.join(command)}")
+        raise UserError(f"training with outer level {learn} failed (see above): {' '.join(command)}")
     return out_dir / "prm"
 
 
@@ -103,7 +105,7 @@ class Candidates:
         def open_prm() -> PRM:
             prm = PRM.from_pretrained(checkpoint)
             if granularity != prm.steps.granularity:
-                prm.steps = StepSettings(prm.steps.max_steps, granularity)
+                prm.steps = StepSettings(prm.steps.max_functions, granularity)
             return prm
 
         path = checkpoint.parent / f"scores_{self.name}_{granularity}.jsonl"
@@ -127,8 +129,8 @@ def variants(config: Config, candidates: Candidates, checkpoints: dict[str, Path
     random, oracle = baseline_method("random"), oracle_method()
     bounds = outcomes(base_sets, [random, oracle])
     found = [Variant("bounds", name, size, bounds[name], base) for name in ("random", "oracle")]
-    for upper, checkpoint in checkpoints.items():
-        found.append(Variant("label correction", upper, size, values_of(candidates.sets(checkpoint)), base))
+    for learn, checkpoint in checkpoints.items():
+        found.append(Variant("label correction", learn, size, values_of(candidates.sets(checkpoint)), base))
     found += [Variant("aggregation", name, size, values_of(base_sets, name), base) for name in AGGREGATIONS]
     for granularity in ("function", "line", "program"):
         sets = candidates.sets(checkpoints[BASE], granularity)
@@ -206,7 +208,7 @@ def main(config: Config) -> None:
     test = config.window_split().require("test")
     candidates = Candidates(config, test, config.solutions or config.data_dir / "test_solutions.jsonl", "cof")
     plain = Candidates(config, test, config.plain_solutions, "plain") if config.plain_solutions else None
-    checkpoints = {upper: train_prm(config, upper) for upper in UPPERS}
+    checkpoints = {learn: train_prm(config, learn) for learn in LEARNABLE}
     rows, text = table(variants(config, candidates, checkpoints, plain), config.seed)
     out_dir = config.data_dir / "ablations"
     write_bytes_atomic(out_dir / "ablations.json", [json.dumps(rows, indent=1).encode(), b"\n"])

@@ -6,7 +6,7 @@ program with it fails, right if it was rewritten without a change of meaning and
 tests are dropped: whether they are wrong is not known. Then it runs random compositions of right and wrong texts and drops the
 texts that contradict "a program passes if and only if all its functions are right", until all compositions agree.
 
-    python src/make_controlled.py --config configs/study.yaml
+    python src/studies/make_controlled.py --config configs/study.yaml
 
 Writes functions.jsonl with a manifest that counts all of this.
 """
@@ -19,17 +19,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import from_clone  # noqa: F401
+
 from cli import run_stage
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
 from dreamprm_code.jsonl import read_rows, write_rows
-from dreamprm_code.labels.mutation import Mutation, mutations, rewrites
-from dreamprm_code.labels.simulated_policy import FunctionVariant
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import load_problems
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.steps import split_program
+from dreamprm_code.study.mutation import Mutation, mutations, rewrites
+from dreamprm_code.study.simulated_policy import FunctionVariant
 
 
 @dataclass(frozen=True, kw_only=True)

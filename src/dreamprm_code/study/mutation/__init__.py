@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dreamprm_code.labels.mutation.operators import MUTATIONS
-from dreamprm_code.labels.mutation.rewrites import REWRITES
-from dreamprm_code.labels.mutation.source import Edit, FunctionNode, FunctionSource, Source
+from dreamprm_code.study.mutation.operators import MUTATIONS
+from dreamprm_code.study.mutation.rewrites import REWRITES
+from dreamprm_code.study.mutation.source import Edit, FunctionNode, FunctionSource, Source
 
 
 class Mutation(NamedTuple):

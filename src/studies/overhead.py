@@ -1,11 +1,11 @@
 """What does label correction cost? Time and memory of training with and without it, against data size and backbone size.
 
 Takes the step labels and meta programs of a run (by default the bundled outputs of stages 1 to 3) and trains one pass over them
-with upper level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts: on the first backbone with growing
+with outer level `none`, `labels` with exact hypergradients, and `labels` with Betty's darts: on the first backbone with growing
 numbers of programs, on the others with the smallest. Each training has a fresh process, so that its peak memory is its own.
 Both levels take the same number of programs per step.
 
-    python src/study_overhead.py --config configs/study.yaml
+    python src/studies/overhead.py --config configs/study.yaml
 
 Writes overhead.json, overhead.md and two figures. Times are processor times of training alone, on one thread: model and data
 are there before.
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import from_clone  # noqa: F401
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -41,9 +42,9 @@ from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.report.plots import Series, line_figure, save_png
 
 MODES = {
-    "none": {"upper": "none"},
-    "labels, exact": {"upper": "labels", "agreement": 0.05},
-    "labels, Betty darts": {"upper": "labels", "hypergradient": "darts"},
+    "none": {"learn": "none"},
+    "labels, exact": {"learn": "labels", "agreement": 0.05},
+    "labels, Betty darts": {"learn": "labels", "hypergradient": "darts"},
 }
 
 
@@ -58,7 +59,7 @@ class Config(ProblemSettings):
         help="names, folders or GGUF files, or hidden size x layers for random weights",
     )
     trained_layers: int = option(8, help="LoRA moves in at most so many last layers")
-    window_programs: int = option(8, help="training programs per inner step, and meta programs per outer step")
+    batch_programs: int = option(8, help="training programs per inner step, and meta programs per outer step")
     repeats: int = option(1, help="runs of each, of which the fastest counts")
 
 
@@ -110,12 +111,12 @@ def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict
         freeze_lower_layers(prm.model, min(config.trained_layers, prm.model.decoder.config.num_hidden_layers))
         problems = load_problems(config.problems, config.release)
         data = build_training_data(problems, labels, solutions, prm.encoder, validation_share=0.0)
-        steps = max(1, num_programs // config.window_programs)
+        steps = max(1, num_programs // config.batch_programs)
         settings = TrainConfig(
-            warmup_steps=0,
+            inner_only_steps=0,
             bilevel_steps=steps,
-            window_programs=config.window_programs,
-            meta_programs=config.window_programs,
+            batch_programs=config.batch_programs,
+            outer_programs=config.batch_programs,
             eval_every=0,
             checkpoint_every=0,
             progress=False,
@@ -216,8 +217,8 @@ def main(config: Config) -> None:
     }
     save_png(line_figure(panels, "parameters of the backbone"), config.out_dir / "overhead_backbone.png", dpi=110)
     growth = ", ".join(f"{mode}: exponent {fit['exponent']:.2f}" for mode, fit in fits.items())
-    print(f"study_overhead: {len(rows)} trainings; growth with the data: {growth} -> {config.out_dir}/overhead.md")
+    print(f"overhead: {len(rows)} trainings; growth with the data: {growth} -> {config.out_dir}/overhead.md")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "study_overhead", __doc__, main)
+    run_stage(Config, "overhead", __doc__, main)

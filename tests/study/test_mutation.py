@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from dreamprm_code.labels.mutation import Source, mutations, rewrites
+from dreamprm_code.study.mutation import Source, mutations, rewrites
 
 PROGRAM = '''import sys   # kept as it is
 

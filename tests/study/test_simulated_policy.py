@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dreamprm_code.jsonl import read_rows
-from dreamprm_code.labels.controlled import ControlledSizes, draw_data
-from dreamprm_code.labels.simulated_policy import (
+from dreamprm_code.study.controlled import ControlledSizes, draw_data
+from dreamprm_code.study.simulated_policy import (
     Drawn,
     FunctionVariant,
     LabelNoise,

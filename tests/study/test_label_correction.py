@@ -8,14 +8,14 @@ import subprocess
 import pytest
 
 from dreamprm_code.jsonl import read_rows
-from dreamprm_code.report.study import StudyRow, estimate, markdown
+from dreamprm_code.study.tables import StudyRow, estimate, markdown
 
 SMALL = """--seeds 0 1 --sweep-rates --noise-kinds independent --train-problems 6 --held-out-problems 2 --meta-programs 60
-    --warmup-steps 80 --bilevel-steps 250 --held-out-programs 16 --outer-lr 0.06 --agreement 0.1 --processes 1"""
+    --inner-only-steps 80 --bilevel-steps 250 --held-out-programs 16 --outer-lr 0.06 --agreement 0.1 --processes 1"""
 
 
 def study(root, python, out, *flags):
-    command = [python, "src/study_label_correction.py", "--config", "configs/study.yaml", "--out-dir", str(out)]
+    command = [python, "src/studies/label_correction.py", "--config", "configs/study.yaml", "--out-dir", str(out)]
     command += [*SMALL.split(), *flags]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)
 

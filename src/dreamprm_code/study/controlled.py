@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamprm_code.labels.simulated_policy import Drawn, LabelNoise, NoisyLabels, ProblemPool, SimulatedPolicy
+from dreamprm_code.study.simulated_policy import Drawn, LabelNoise, NoisyLabels, ProblemPool, SimulatedPolicy
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A policy whose success is known: it writes each function right with a given probability, from a pool of tested functions.
 
 The pool of a problem holds, for each function of a reference program, texts that pass the unit tests and texts that fail them
-(:mod:`dreamprm_code.labels.mutation`). The policy draws the functions of a program one after another and independently:
+(:mod:`dreamprm_code.study.mutation`). The policy draws the functions of a program one after another and independently:
 function k is right with probability q_k, and then any right text, else any wrong one, with equal chances. A program passes if
 and only if all its functions are right (``make_controlled.py`` runs compositions to check this). The true value of a prefix,
 the chance that a completion of it passes, is therefore

@@ -3,11 +3,11 @@
 Programs are composed from the tested functions that make_controlled.py wrote, by a policy whose success probabilities are
 known, so the true value of every prefix is known. Labels get sampling error (n rollouts) and, at a dialled rate, flips. A PRM
 that reads n-grams, or the hidden states of a frozen language model (``--reader``), is trained on them by the project's own
-bi-level trainer with each kind of upper level, and by the released recipe. Reported: error of the training labels before and
+bi-level trainer with each kind of outer level, and by the released recipe. Reported: error of the training labels before and
 after correction, step scores against the truth and best-of-8 on new programs of the same problems and on new problems; means
 over seeds with 95% t-intervals, differences to `none` paired by seed.
 
-    python src/study_label_correction.py --config configs/study.yaml
+    python src/studies/label_correction.py --config configs/study.yaml
 
 Writes study_runs.jsonl (one row per run; a killed study goes on where it was), study.json, study.md and study.png.
 """
@@ -25,32 +25,33 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import from_clone  # noqa: F401
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, tensor_data, train
-from dreamprm_code.bilevel.released_recipe import ReleasedSettings, train_as_released
 from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
-from dreamprm_code.labels.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
-from dreamprm_code.labels.simulated_policy import FunctionVariant, LabelNoise, pools_of
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
-from dreamprm_code.prm.hidden_states import HiddenStates, ScaledStates
-from dreamprm_code.prm.ngrams import LinearPRM, NgramEncoder
 from dreamprm_code.problems import load_problems
-from dreamprm_code.report.study import HEADLINE_ARM, StudyRow, write_study
 from dreamprm_code.selection import aggregate, auroc, calibration_bins, expected_calibration_error, select
+from dreamprm_code.study.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
+from dreamprm_code.study.hidden_states import HiddenStates, ScaledStates
+from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
+from dreamprm_code.study.released_recipe import ReleasedSettings, train_as_released
+from dreamprm_code.study.simulated_policy import FunctionVariant, LabelNoise, pools_of
+from dreamprm_code.study.tables import HEADLINE_ARM, StudyRow, write_study
 
 ARMS: dict[str, dict[str, Any]] = {
-    "none": {"upper": "none"},
-    "weights": {"upper": "weights"},
-    "labels": {"upper": "labels"},
-    HEADLINE_ARM: {"upper": "labels"},
-    "labels, agreement only": {"upper": "labels", "outer_lr": 0.0},
-    "labels + agreement, darts": {"upper": "labels", "hypergradient": "darts"},
+    "none": {"learn": "none"},
+    "weights": {"learn": "weights"},
+    "labels": {"learn": "labels"},
+    HEADLINE_ARM: {"learn": "labels"},
+    "labels, agreement only": {"learn": "labels", "outer_lr": 0.0},
+    "labels + agreement, darts": {"learn": "labels", "hypergradient": "darts"},
     "released": {},
 }
 """Name in the tables and what it changes; those with "agreement" use the study's ``agreement``, the others 0."""
@@ -83,10 +84,10 @@ class Config:
     held_out_programs: int = option(32, help="programs per problem to score and choose from")
     max_wrong: int = option(3, help="wrong texts per function")
     max_right: int = option(2, help="right texts per function")
-    warmup_steps: int = option(200, help="inner steps before the outer level starts")
+    inner_only_steps: int = option(200, help="inner steps before the outer level starts")
     bilevel_steps: int = option(1200, help="inner steps with the outer level")
     window_steps: int = option(64, help="training steps (prefixes) per inner step")
-    meta_batch: int = option(128, help="clean programs per outer step")
+    outer_batch: int = option(128, help="clean programs per outer step")
     lr: float = option(0.03, help="inner learning rate")
     outer_lr: float = option(0.02, help="outer learning rate at the start; both rates fall linearly to 0")
     agreement: float = option(0.05, help="share of the way to the posterior per outer step, in the arms that use it")
@@ -172,7 +173,7 @@ def train_arm(config: Config, arm: str, encoded: Encoded, seed: int) -> tuple[Li
     if arm == "released":
         model = LinearPRM(num_features, dropout=0.05)
         settings = ReleasedSettings(
-            config.warmup_steps, config.bilevel_steps, micro_rows=config.window_steps // 8, lr=config.lr, seed=seed
+            config.inner_only_steps, config.bilevel_steps, micro_rows=config.window_steps // 8, lr=config.lr, seed=seed
         )
         weights = train_as_released(
             model, encoded.train_RF, torch.tensor(label), encoded.meta_MF, torch.tensor(outcome), settings
@@ -181,10 +182,10 @@ def train_arm(config: Config, arm: str, encoded: Encoded, seed: int) -> tuple[Li
     model = LinearPRM(num_features)
     settings_of_arm = {"outer_lr": config.outer_lr, "agreement": config.agreement if "agreement" in arm else 0.0} | ARMS[arm]
     train_config = TrainConfig(
-        warmup_steps=config.warmup_steps,
+        inner_only_steps=config.inner_only_steps,
         bilevel_steps=config.bilevel_steps,
-        window_programs=config.window_steps,
-        meta_programs=config.meta_batch,
+        batch_programs=config.window_steps,
+        outer_programs=config.outer_batch,
         lr=config.lr,
         weight_decay=0.0,
         clip=0.0,
@@ -309,7 +310,7 @@ def main(config: Config) -> None:
     identity["functions"] = sha256_of(config.functions)
     check_resume(path, identity)
     with RowAppender(path, StudyRow) as appender:
-        write_manifest(path, stage="study_label_correction", config=settings, identity=identity, inputs=[config.functions])
+        write_manifest(path, stage="label_correction", config=settings, identity=identity, inputs=[config.functions])
         work = [
             (kind, rate, seed, missing)
             for kind, rate, seed, arms in cells(config)
@@ -321,8 +322,8 @@ def main(config: Config) -> None:
     sort_file(path, StudyRow)
     seconds = time.monotonic() - started
     summary = write_study(read_rows(path, StudyRow), config.out_dir, config.headline_rate)
-    print(f"study_label_correction: {summary} in {seconds:.0f} s -> {config.out_dir}/study.md")
+    print(f"label_correction: {summary} in {seconds:.0f} s -> {config.out_dir}/study.md")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "study_label_correction", __doc__, main)
+    run_stage(Config, "label_correction", __doc__, main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from dreamprm_code.labels.mutation.source import ARITHMETIC, COMPARISON, Edit, FunctionSource
+from dreamprm_code.study.mutation.source import ARITHMETIC, COMPARISON, Edit, FunctionSource
 
 _WRONG_COMPARISON = {
     "<": ("<=", ">"),

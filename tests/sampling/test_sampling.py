@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from dreamprm_code.generation import program_digest, run_bounded
 from dreamprm_code.policies import BudgetReached
+from dreamprm_code.sampling import program_digest, run_bounded
 
 PROGRAM = "def double(n):\n    return 2 * n\n\n\nprint(double(int(input())))"
 
