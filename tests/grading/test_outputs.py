@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -117,9 +118,64 @@ def test_the_official_rules_give_outputs_too():
 
 
 def test_outputs_are_kept_only_when_asked_for(grade):
-    assert grade("double", "print(2 * int(input()))").outputs is None
-    with pytest.raises(GradingError, match="keep_outputs needs all_tests"):
-        GraderConfig(keep_outputs=True)
+    result = grade("double", "print(2 * int(input()))")
+    assert (result.outputs, result.public_outputs, result.public_passed) == (None, None, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "num_run", "passes"),
+    [
+        ("print(2 * int(input()))", 4, True),
+        ("n = int(input())\nprint(2 * n if n < 5 else 0)", 3, True),  # the first private test ends the run
+        ("n = int(input())\nprint(2 * n if n > 1 else 0)", 2, False),  # the second public test is run, no private one
+        ("print(0)", 2, False),
+        ("while True: pass", 1, False),  # a limit is not run into twice
+        ("print 'x'", 1, False),
+        ("", 1, False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["stdin", "function"])
+def test_outputs_of_the_public_tests_cost_no_private_test(code, num_run, passes, kind):
+    """Two public tests (1 and 2) and two private ones (5 and 6)."""
+    tests = [(f"{n}", f"{2 * n}") for n in (1, 2, 5, 6)]
+    problem = make_problem("twice", tests, "solve" if kind == "function" else None)
+    public = json.loads(problem.public_test_cases)
+    split = {"public_test_cases": json.dumps(public[:2]), "private_test_cases": json.dumps(public[2:])}
+    if kind == "function":
+        body = code.replace("n = int(input())\n", "").replace("int(input())", "n").replace("print(", "return (")
+        code = f"def solve(n):\n    {body}" if code else ""
+    with Grader(GraderConfig(keep_outputs=True, **LIMITS)) as grader:
+        result = grader.submit(GradeRequest(0, problem.model_copy(update=split), code)).result(120)
+        alone = {"public_test_cases": split["public_test_cases"]}
+        public_only = grader.submit(GradeRequest(0, problem.model_copy(update=alone), code)).result(120)
+    assert (len(result.test_verdicts), result.public_passed) == (num_run, passes)
+    assert result.public_outputs == public_only.public_outputs
+    assert (result.public_outputs is None) is (code == "")
+
+
+def test_programs_that_do_the_same_on_public_inputs_have_one_fingerprint(run):
+    """Whatever the spelling of numbers; a crash and a limit are outputs of their own; a limit holds for the later inputs."""
+    groups = [
+        ["print(2 * int(input()))", "print(float(input()) * 2)"],
+        ["print(int(input()))", "x = input()\nprint(x, '  ')"],
+        ["print(1)", "print(1.0, end='')"],  # its first failure is that of the group above, with the same message
+        ["n = int(input())\nprint(6 if n == 3 else 1)"],
+        ["raise KeyError", "print(1)\nint('x')"],
+        ["n = int(input())\nprint(1 if n == 3 else 1 // 0)"],
+        ["while True: pass", "n = int(input())\nwhile n == 3: pass\nprint(2 * n)"],
+        ["print("],
+        ["print('x' * (2 << 20))"],
+    ]
+    found = [{run(PROBLEMS["double"], code).public_outputs for code in group} for group in groups]
+    assert [len(outputs) for outputs in found] == [1] * len(groups)
+    assert len(set.union(*found)) == len(groups)
+
+
+def test_right_within_a_stated_tolerance_is_one_output(run):
+    problem = make_problem("third", [("1", "0.3333333333")], statement="The absolute or relative error is at most 10^{-6}.")
+    codes = ["print(1 / 3)", "print(0.33333333)", "print(0.34)", "print(0.340)"]
+    first, second, third, fourth = (run(problem, code).public_outputs for code in codes)
+    assert first == second != third == fourth
 
 
 @pytest.mark.parametrize("name", ["cpu_limit_s", "sleep_limit_s", "wall_limit_s"])

@@ -29,7 +29,8 @@ class GraderConfig:
     ``isolation`` is ``auto`` (the strongest level to be had), a level's name, or ``required:LEVEL`` (refuse anything
     weaker); levels are described in :mod:`dreamprm_code.grading.sandbox.isolation`.
 
-    ``keep_outputs`` adds a fingerprint of each test's output to the results; it needs ``all_tests``.
+    ``keep_outputs`` adds fingerprints of the outputs on public tests to the results; for these the remaining public tests are
+    run after a failure, too, unless a limit was the failure.
     """
 
     workers: int = 1
@@ -61,8 +62,6 @@ class GraderConfig:
             raise GradingError(f"sleep_limit_s is {self.sleep_limit_s}; it must be a finite number above 0")
         if self.compat not in COMPAT_MODES:
             raise GradingError(f"compat is {self.compat!r}; choose from {', '.join(COMPAT_MODES)}")
-        if self.keep_outputs and not self.all_tests:
-            raise GradingError("keep_outputs needs all_tests: outputs after the first failure are wanted, too")
         self.levels()
 
     def levels(self) -> tuple[str, ...]:

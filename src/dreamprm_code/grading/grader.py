@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from dreamprm_code.grading.config import GraderConfig
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
+from dreamprm_code.grading.sandbox.judge import LIMITS
 from dreamprm_code.grading.worker import DecodedProblem, Worker
 from dreamprm_code.problems import test_cases
 from dreamprm_code.records import Problem, Verdict
@@ -40,11 +41,12 @@ class GradeResult(NamedTuple):
 
     ``reason`` is one line; ``failed_test`` the index of the first failing test (public tests first), None if there is none.
     ``cpu_seconds`` is the CPU time of all tests run, ``wall_seconds`` the time from the first test's start to the verdict.
-    ``test_verdicts`` holds one verdict for each test that was run, in order.
+    ``test_verdicts`` holds one verdict for each test that was run, in order; the first ``num_public`` are the public tests.
 
     ``outputs`` (None without ``keep_outputs``, and where nothing could be graded) holds for each of these tests the fingerprint
-    of the program's output, or None where it gave none that could be compared: the verdict then says what it did instead.
-    Equal fingerprints, equal outputs: the same stripped lines or the same JSON data, numbers compared as numbers.
+    of the program's output, or None where it gave none that could be compared (the verdict then says what it did instead) or
+    the test is not public. Equal fingerprints, equal outputs: the same stripped lines or the same JSON data, numbers compared
+    as numbers.
     """
 
     key: Hashable
@@ -56,11 +58,37 @@ class GradeResult(NamedTuple):
     wall_seconds: float
     test_verdicts: tuple[Verdict, ...] = ()
     outputs: tuple[str | None, ...] | None = None
+    num_public: int = 0
 
     @property
     def passed(self) -> bool | None:
         """True, False, or None where the program could not be graded."""
         return self.verdict.passed
+
+    @property
+    def public_passed(self) -> bool | None:
+        """Whether the public tests pass; None where that is not known, or there are none."""
+        if not self.num_public or self.verdict is Verdict.HARNESS_ERROR:
+            return None
+        return self.passed or (self.failed_test is not None and self.failed_test >= self.num_public)
+
+    @property
+    def public_outputs(self) -> str | None:
+        """Equal for programs that do the same on all public inputs: 16 hex digits, or None where that is not known, or there
+        is no program.
+
+        Two outputs that a test accepts are the same, others if the grader's normal form of them is. A program that crashes on
+        an input has that as its output; one that runs into a limit has that as its output on this input and the later ones.
+        """
+        if not self.num_public or self.outputs is None or self.verdict is Verdict.NO_CODE:
+            return None
+        did: list[str] = []
+        for verdict, output in zip(self.test_verdicts[: self.num_public], self.outputs, strict=False):
+            did.append(verdict.value if output is None or verdict.passed else output)
+            if verdict.value in LIMITS:
+                did += did[-1:] * (self.num_public - len(did))
+                break
+        return hashlib.sha256(" ".join(did).encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -180,13 +208,14 @@ class Grader:
             if known is not None:
                 self._decoded.move_to_end(key)
                 return known
-        tests = test_cases(problem).all
+        tests = test_cases(problem)
         decoded = DecodedProblem(
             key,
             problem.func_name,
-            [test.input for test in tests],
-            [test.output for test in tests],
+            [test.input for test in tests.all],
+            [test.output for test in tests.all],
             stated_tolerance(problem.question_content) if self.config.compat == "none" else Tolerance(),
+            len(tests.public),
         )
         with self._lock:
             if key not in self._decoded:
@@ -301,6 +330,7 @@ class Grader:
             tuple(Verdict(verdict) for verdict in answer["test_verdicts"]),
             # one object for equal fingerprints: most programs that are remembered print the same
             answer["outputs"] and tuple(output and sys.intern(output) for output in answer["outputs"]),
+            job.problem.num_public,
         )
         with self._lock:
             self._running.pop(job.identity, None)

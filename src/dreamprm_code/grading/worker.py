@@ -41,6 +41,7 @@ class DecodedProblem(NamedTuple):
     inputs: list[str]
     outputs: list[str]
     tolerance: Tolerance
+    num_public: int
 
     @property
     def num_bytes(self) -> int:
@@ -88,7 +89,7 @@ class Worker:
             self._problems.move_to_end(problem.key)
         else:
             self._num_problems += 1
-            fields = (problem.func_name, problem.inputs, problem.outputs, problem.tolerance)
+            fields = (problem.func_name, problem.inputs, problem.outputs, problem.tolerance, problem.num_public)
             self._send(("problem", self._num_problems, *fields))
             self._problems[problem.key] = (self._num_problems, problem.num_bytes)
             self._problem_bytes += problem.num_bytes

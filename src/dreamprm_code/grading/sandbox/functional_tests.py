@@ -9,7 +9,7 @@ import socket
 import time
 
 from .jobs import GraderGone, Settings, Tests, WorkerBroken
-from .judge import TestOutcome, judge_missing_result, judge_result
+from .judge import TestOutcome, goes_on, judge_missing_result, judge_result
 from .orders import FUNCTIONAL, KILL, OFFICIAL_FUNCTIONAL, OFFICIAL_STDIN, End, Order
 from .pipes import Feeder, Pipes, ResultReader, file_in_memory
 from .zygotes import GRACE_S, clean, hear_end, tell
@@ -20,7 +20,7 @@ _LOOK_AT_RESULTS_S = 0.05
 def grade_functional(
     grader: socket.socket, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
 ) -> list[TestOutcome]:
-    """Run a program's tests up to the first failure, or all: then the next process begins after a failure.
+    """Run a program's tests up to the first failure, or more (see :func:`.judge.goes_on`), in another process then.
 
     Raises:
         GraderGone: the grader has hung up.
@@ -30,7 +30,7 @@ def grade_functional(
     try:
         while len(outcomes) < len(tests.inputs):
             _run(grader, zygote, settings, text, tests, outcomes, all_tests)
-            if outcomes[-1].verdict == "compile_error" or (outcomes[-1].verdict != "passed" and not all_tests):
+            if outcomes[-1].verdict == "compile_error" or not goes_on(outcomes, tests, settings, all_tests):
                 break
     finally:
         os.close(text)
@@ -107,7 +107,7 @@ def _take_results(reader: ResultReader, settings: Settings, tests: Tests, outcom
             return False
         outcome = judge_result(line, tests, len(outcomes), settings)
         outcomes.append(outcome)
-        if outcome.verdict != "passed" and not all_tests:
+        if not goes_on(outcomes, tests, settings, all_tests):
             return False
     if reader.overflowed:
         outcomes.append(TestOutcome("output_limit", f"returned more than {settings.limits.output >> 20} MiB"))

@@ -11,7 +11,8 @@ from .isolation import Limits
 
 @dataclass(frozen=True)
 class Settings:
-    """What the grader asks of a worker; ``levels`` are tried in turn. ``keep_outputs`` asks for their fingerprints."""
+    """What the grader asks of a worker; ``levels`` are tried in turn. ``keep_outputs`` asks for fingerprints of
+    the outputs on public tests."""
 
     levels: tuple[str, ...]
     limits: Limits
@@ -22,7 +23,8 @@ class Settings:
 
 @dataclass
 class Tests:
-    """A problem's tests as the worker keeps them; expectations are prepared when they are first needed."""
+    """A problem's tests as the worker keeps them, the ``num_public`` public ones first; expectations are prepared when they
+    are first needed."""
 
     __test__ = False
 
@@ -30,6 +32,7 @@ class Tests:
     inputs: list[str]
     outputs: list[str]
     tolerance: Tolerance
+    num_public: int
     _prepared: dict[int, Any] = field(default_factory=dict)
 
     def expected_lines(self, index: int) -> list[str]:

@@ -37,6 +37,20 @@ class TestOutcome:
     output: str | None = None
 
 
+LIMITS = ("time_limit", "memory_limit", "output_limit")
+"""Verdicts of a program that a limit stopped."""
+
+
+def goes_on(outcomes: list[TestOutcome], tests: Tests, settings: Settings, all_tests: bool) -> bool:
+    """Whether another test is run: after a failure only if all are wanted, or for the outputs of the remaining public ones.
+
+    A program that ran into a limit is not run again for its outputs.
+    """
+    if all_tests or all(outcome.verdict == "passed" for outcome in outcomes):
+        return True
+    return settings.keep_outputs and len(outcomes) < tests.num_public and outcomes[-1].verdict not in LIMITS
+
+
 def judge_end(end: End, errors: bytes, settings: Settings, cpu: float | None = None) -> TestOutcome:
     """How a program's process ended, comparison left out; ``errors`` is the tail of its standard error.
 
@@ -117,7 +131,7 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
         return TestOutcome("wrong_answer", str(value), cpu)
     if status != b"+":
         return TestOutcome("runtime_error", "the program wrote into the channel of its results")
-    output = _fingerprint(value, tests) if settings.keep_outputs else None
+    output = _fingerprint(value, tests) if settings.keep_outputs and index < tests.num_public else None
     expected = tests.expected_lines(index) if tests.func_name is None else tests.expected_value(index)
     try:
         if not settings.official:

@@ -10,7 +10,7 @@ import time
 from .compare import compare_output
 from .fingerprints import fingerprint_of_text
 from .jobs import GraderGone, Settings, Tests, WorkerBroken
-from .judge import TestOutcome, judge_end
+from .judge import TestOutcome, goes_on, judge_end
 from .orders import KILL, STDIN, End, Order
 from .pipes import Feeder, Pipes, file_in_memory, read_some
 from .program import NOT_COMPILED
@@ -24,7 +24,7 @@ _QUIET_START_MS = 3
 def grade_stdin(
     grader: socket.socket, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
 ) -> list[TestOutcome]:
-    """Run a program's tests up to the first failure, or all.
+    """Run a program's tests up to the first failure, or more (see :func:`.judge.goes_on`).
 
     Raises:
         GraderGone: the grader has hung up.
@@ -45,13 +45,13 @@ def grade_stdin(
                 return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
             if outcome.verdict == "passed":
                 printed = output.decode("utf-8", "replace")
-                if settings.keep_outputs:
+                if settings.keep_outputs and index < tests.num_public:
                     outcome.output = fingerprint_of_text(printed)
                 difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
                 if difference is not None:
                     outcome.verdict, outcome.reason = "wrong_answer", difference
             outcomes.append(outcome)
-            if outcome.verdict != "passed" and not all_tests:
+            if not goes_on(outcomes, tests, settings, all_tests):
                 break
     finally:
         os.close(text)

@@ -7,7 +7,8 @@ are JSON lists, the first item of each its kind:
 grader says                                                 supervisor says
 ==========================================================  ===========================================================
 settings (once, an object)                                  ``ready level refused`` or ``refused reason``
-``problem number func_name inputs outputs tolerance``
+``problem number func_name inputs outputs tolerance
+num_public``
 ``forget number``
 ``grade job problem_number code all_tests``                 ``graded job answer``, ``failed job reason`` (try again) or
                                                             ``broken job reason`` (the worker ends)
@@ -75,8 +76,8 @@ class Supervisor:
         while True:
             kind, *content = json.loads(wire.receive(self.grader))
             if kind == "problem":
-                number, func_name, inputs, outputs, tolerance = content
-                self.problems[number] = Tests(func_name, inputs, outputs, Tolerance(*tolerance))
+                number, func_name, inputs, outputs, tolerance, num_public = content
+                self.problems[number] = Tests(func_name, inputs, outputs, Tolerance(*tolerance), num_public)
             elif kind == "forget":
                 self.problems.pop(content[0], None)
             else:
