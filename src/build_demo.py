@@ -15,26 +15,26 @@ import io
 import json
 import sys
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.problems import TestCase, encode_test_cases
 from dreamprm_code.records import Problem, Solution, Verdict
+from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.steps import cof_violations
 
 REQUIRED = {"title", "date", "difficulty", "statement", "public", "private", "reference"}
 OPTIONAL = {"brute_force", "func_name", "starter_code"}
 
 
-@dataclass(frozen=True)
-class Config:
-    source: Path = option(Path("data/demo/source"), help="folder of NNN_name.toml files")
-    out: Path = option(Path("data/demo"), help="folder for problems.jsonl and references.jsonl")
+class Config(FrozenSettings):
+    source: Path = Field(Path("data/demo/source"), description="folder of NNN_name.toml files")
+    out: Path = Field(Path("data/demo"), description="folder for problems.jsonl and references.jsonl")
 
 
 def main(config: Config) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems import iter_problems
@@ -29,10 +28,9 @@ from dreamprm_code.sampling import run_bounded
 from dreamprm_code.steps import extract_code
 
 
-@dataclass(frozen=True, kw_only=True)
 class Config(ProblemSettings, PolicySettings):
-    num_samples: int = option(100, help="programs to sample, one per problem")
-    solutions: Path | None = option(None, help="report on these Solution rows instead of sampling")
+    num_samples: int = Field(100, ge=1, description="programs to sample, one per problem")
+    solutions: Path | None = Field(None, description="report on these Solution rows instead of sampling")
 
 
 async def sampled_solutions(config: Config, problems: list[Problem]) -> list[Solution]:

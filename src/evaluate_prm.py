@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import GraderConfig
 from dreamprm_code.grading.verdicts import with_verdicts
@@ -33,43 +33,46 @@ from dreamprm_code.prm import PRM
 from dreamprm_code.prm.checkpoint import read_config
 from dreamprm_code.prm.scoring import StepSettings
 from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
-from dreamprm_code.problems.settings import ProblemSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import CorrectedLabel, Problem, RecordError, Solution, SolutionScores, StepLabel
 from dreamprm_code.report import to_text
 from dreamprm_code.report.evaluation_report import EvaluationReport, TrainingPart, write_evaluation_report
 from dreamprm_code.selection import AGGREGATIONS, DEFAULT_AGGREGATION, DEFAULT_SWEEP, candidate_sets, evaluate
 from dreamprm_code.selection.public_tests import public_results
 from dreamprm_code.selection.scoring import score_solutions
+from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
 
 Scores = Mapping[tuple[str, int], SolutionScores]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(ProblemSettings):
-    data_dir: Path = option(help="folder of the run")
-    out_dir: Path | None = option(
-        None, help="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
+class Config(RunSettings):
+    out_dir: Path | None = Field(
+        None, description="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
     )
-    windows: dict[str, list[str | None]] = option(
-        {}, help="contest dates {test: [start, end], ...}, half-open; none: all problems"
+    windows: dict[str, list[str | None]] = Field(
+        {}, description="contest dates {test: [start, end], ...}, half-open; none: all problems"
     )
-    checkpoint: Path | None = option(None, help="PRM folder or released .pt file (default: prm/ in out_dir or data_dir)")
-    base_model: str | None = option(None, help="the checkpoint's backbone, where it is not at the recorded place")
-    gguf_file: str | None = option(None, help="the GGUF file inside that backbone's folder or repository")
-    device: str | None = option(None, help="cpu, cuda, cuda:1 ... (default: the best at hand)")
-    solutions: Path | None = option(
-        None, help="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
+    checkpoint: Path | None = Field(None, description="PRM folder or released .pt file (default: prm/ in out_dir or data_dir)")
+    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
+    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1 ... (default: the best at hand)")
+    solutions: Path | None = Field(
+        None, description="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
     )
-    verdicts: Path | None = option(None, help="output of grade.py for these candidates, if they hold no verdicts themselves")
-    aggregation: str = option(DEFAULT_AGGREGATION, help="from step scores to a program's score", choices=tuple(AGGREGATIONS))
-    sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates to report")
-    run_public_tests: bool = option(
-        True, help="run candidates on public tests where their verdicts do not say what they do there (for the baselines)"
+    verdicts: Path | None = Field(
+        None, description="output of grade.py for these candidates, if they hold no verdicts themselves"
     )
-    grade_workers: int = option(2, help="programs graded at once")
-    train_programs: int = option(24, help="labelled training programs to score for calibration and the explorer")
-    seed: int = option(42, help="of the bootstrap and of sampled permutations")
+    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
+        DEFAULT_AGGREGATION, description="from step scores to a program's score"
+    )
+    sweep: list[int] = Field(list(DEFAULT_SWEEP), description="numbers of candidates to report")
+    run_public_tests: bool = Field(
+        True,
+        description="run candidates on public tests where their verdicts do not say what they do there (for the baselines)",
+    )
+    grade_workers: int = Field(2, ge=1, description="programs graded at once")
+    train_programs: int = Field(24, ge=0, description="labelled training programs to score for calibration and the explorer")
 
 
 def results_folder(config: Config) -> Path:
@@ -125,7 +128,9 @@ def main(config: Config) -> None:
     }
     for name in ("selections.jsonl", "table.jsonl"):
         inputs = [out_dir / "test_scores.jsonl", solutions_path, *filter(None, [config.verdicts])]
-        write_manifest(out_dir / name, stage="evaluate_prm", config=asdict(config), identity={}, inputs=inputs, counts=dropped)
+        write_manifest(
+            out_dir / name, stage="evaluate_prm", config=config.model_dump(), identity={}, inputs=inputs, counts=dropped
+        )
 
     training = training_part(config, out_dir, train_problems, labelled, scorer)
     report = EvaluationReport(
@@ -222,7 +227,7 @@ class Scorer:
         identity = {"checkpoint": self.sha256, "solutions": sha256_of(source)}
         check_resume(path, identity)
         before = (read_manifest(path) or {"counts": {}})["counts"]
-        settings: dict[str, Any] = {"stage": "evaluate_prm", "config": asdict(self.config), "identity": identity}
+        settings: dict[str, Any] = {"stage": "evaluate_prm", "config": self.config.model_dump(), "identity": identity}
         write_manifest(path, **settings, inputs=[source], counts=before)
         with tqdm(total=len(solutions), desc=path.stem, unit="program", mininterval=1.0) as bar:
 

@@ -7,25 +7,25 @@ The checkpoint is a folder of ours or the released reward_model_step_N.pt. The R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.prm.export import export
 from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.settings import FrozenSettings
 
 
-@dataclass(frozen=True)
-class Config:
-    checkpoint: Path = option(help="our checkpoint folder, or the released .pt file")
-    output: Path = option(help="folder to write; an earlier export in it is replaced")
-    base_model: str | None = option(None, help="backbone, where the checkpoint's own reference does not lead to it")
-    gguf_file: str | None = option(None, help="GGUF file within base_model")
-    lora_alpha: float | None = option(None, help="LoRA alpha of a released checkpoint (published: 16)")
-    dtype: str = option("float32", help="precision of the weights written", choices=("float32", "bfloat16", "float16"))
+class Config(FrozenSettings):
+    checkpoint: Path = Field(description="our checkpoint folder, or the released .pt file")
+    output: Path = Field(description="folder to write; an earlier export in it is replaced")
+    base_model: str | None = Field(None, description="backbone, where the checkpoint's own reference does not lead to it")
+    gguf_file: str | None = Field(None, description="GGUF file within base_model")
+    lora_alpha: float | None = Field(None, description="LoRA alpha of a released checkpoint (published: 16)")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="precision of the weights written")
 
 
 def main(config: Config) -> None:

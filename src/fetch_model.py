@@ -14,25 +14,25 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli import run_stage
-from dreamprm_code.config import option, read_yaml
+from pydantic import Field
+
+from cli import read_config, run_stage
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_bytes_atomic
 from dreamprm_code.manifest import sha256_of
+from dreamprm_code.settings import FrozenSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Config:
-    name: str = option(help="a model of the table")
-    table: Path = option(ROOT / "configs" / "models.yaml", help="where the models are listed")
-    models_dir: Path = option(ROOT / "models", help="where to put the file")
+class Config(FrozenSettings):
+    name: str = Field(description="a model of the table")
+    table: Path = Field(ROOT / "configs" / "models.yaml", description="where the models are listed")
+    models_dir: Path = Field(ROOT / "models", description="where to put the file")
 
 
 def download(requirement: str, folder: Path) -> Path:
@@ -59,7 +59,7 @@ def joined(model: dict[str, Any], folder: Path) -> Iterator[bytes]:
 
 
 def main(config: Config) -> None:
-    table = read_yaml(config.table)
+    table = read_config(config.table)
     if config.name not in table:
         raise UserError(f"model '{config.name}' is not in {config.table}; known: {', '.join(table)}")
     model = table[config.name]

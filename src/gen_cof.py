@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from cli import run_stage
-from dreamprm_code.config import option, require_at_least
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.policies import BudgetReached, Completion, CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems.settings import SplitSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
@@ -28,16 +27,12 @@ from dreamprm_code.sampling import Sampled, SampledFile, Sampler, estimate, run_
 from dreamprm_code.steps import cof_violations
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(SplitSettings, PolicySettings):
-    data_dir: Path = option(help="folder of the run")
-    num_solutions: int = option(1, help="programs per problem")
-    retries: int = option(0, help="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest")
-    grade_workers: int = option(2, help="programs graded at once")
-
-    def check(self) -> None:
-        super().check()
-        require_at_least(self, num_solutions=1, retries=0, grade_workers=1)
+class Config(RunSettings, PolicySettings):
+    num_solutions: int = Field(1, ge=1, description="programs per problem")
+    retries: int = Field(
+        0, ge=0, description="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest"
+    )
+    grade_workers: int = Field(2, ge=1, description="programs graded at once")
 
 
 def requests_of(
@@ -77,7 +72,6 @@ async def follow_rules(config: Config, sampler: Sampler, problem: Problem, sampl
 
 
 def main(config: Config) -> None:
-    config.check()
     problems = config.window_split().require("train")
     if config.dry_run:
         print("gen_cof: would send " + estimate((request for _, request in requests_of(config, problems, None)), config))

@@ -12,40 +12,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option, require_at_least
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.labels import StoppingRule, counts_for_label, step_labels, steps_of
 from dreamprm_code.manifest import read_manifest, write_manifest
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems.settings import SplitSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.prompts import continuation_messages, prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Rollout, Solution, Step
 from dreamprm_code.sampling import Sampled, SampledFile, Sampler, estimate, run_sampling
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(SplitSettings, PolicySettings):
-    data_dir: Path = option(help="folder of the run")
-    temperature: float = option(0.3, help="sampling temperature of the rollouts; not sent to reasoning models")
-    num_rollouts: int = option(16, help="completions per prefix, at most")
-    rollout_price: float = option(
+class Config(RunSettings, PolicySettings):
+    temperature: float = Field(0.3, ge=0, description="sampling temperature of the rollouts; not sent to reasoning models")
+    num_rollouts: int = Field(16, ge=1, description="completions per prefix, at most")
+    rollout_price: float = Field(
         0.0,
-        help="stop a prefix when a rollout is expected to lower its label's error by less than this; 0: always all; try 0.001",
+        ge=0,
+        description="stop a prefix when a rollout is expected to lower its label's error by less than this; 0: always all; "
+        "try 0.001",
     )
-    max_functions: int = option(10, help="most steps per program; the last takes the rest")
-    granularity: str = option("function", help="what a step is", choices=("function", "line", "program"))
-    grade_workers: int = option(2, help="programs graded at once")
-
-    def check(self) -> None:
-        super().check()
-        require_at_least(self, num_rollouts=1, rollout_price=0, max_functions=1, grade_workers=1)
+    max_functions: int = Field(10, ge=1, description="most steps per program; the last takes the rest")
+    granularity: Literal["function", "line", "program"] = Field("function", description="what a step is")
+    grade_workers: int = Field(2, ge=1, description="programs graded at once")
 
 
 def request_for(problem: Problem, step: Step, indices: tuple[int, ...]) -> CompletionRequest:
@@ -85,7 +80,6 @@ class StepTally(Counter):
 
 
 def main(config: Config) -> None:
-    config.check()
     solutions_path = config.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
     split = config.window_split()

@@ -9,32 +9,25 @@ again after an interruption: it does only what is missing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option, require_at_least
 from dreamprm_code.grading import Grader, GraderConfig
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
-from dreamprm_code.problems.settings import SplitSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.prompts import prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.sampling import SampledFile, Sampler, estimate, run_sampling, solution_row
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(SplitSettings, PolicySettings):
-    split: str = option(help="whose problems", choices=("meta", "test"))
-    data_dir: Path = option(help="folder of the run")
-    style: str = option("cof", help="prompt: Chain-of-Function, or plain for the baseline", choices=("cof", "plain"))
-    num_solutions: int = option(16, help="candidates per problem")
-    grade_workers: int = option(2, help="programs graded at once")
-
-    def check(self) -> None:
-        super().check()
-        require_at_least(self, num_solutions=1, grade_workers=1)
+class Config(RunSettings, PolicySettings):
+    split: Literal["meta", "test"] = Field(description="whose problems")
+    style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain for the baseline")
+    num_solutions: int = Field(16, ge=1, description="candidates per problem")
+    grade_workers: int = Field(2, ge=1, description="programs graded at once")
 
 
 def requests_of(
@@ -50,7 +43,6 @@ def requests_of(
 
 
 def main(config: Config) -> None:
-    config.check()
     problems = config.window_split().require(config.split)
     if config.dry_run:
         print(

@@ -14,13 +14,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.grading import GraderConfig, GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.programs import iter_programs
@@ -30,24 +31,34 @@ from dreamprm_code.manifest import check_resume, manifest_path, read_manifest, s
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import GradedProgram, Problem, Solution
+from dreamprm_code.settings import OneOf
 
 
-@dataclass(frozen=True, kw_only=True)
 class Config(ProblemSettings):
-    solutions: Path = option(help="programs: rows {question_id, solution_idx, code} or {question_id, code_list}")
-    out: Path = option(help="verdicts: one GradedProgram row per program")
-    livecodebench_results: Path | None = option(
-        None, help="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
+    solutions: Path = Field(description="programs: rows {question_id, solution_idx, code} or {question_id, code_list}")
+    out: Path = Field(description="verdicts: one GradedProgram row per program")
+    livecodebench_results: Path | None = Field(
+        None, description="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
     )
-    workers: int = option(1, help="worker processes; one per processor core is the most that helps")
-    cpu_limit_s: float = option(6.0, help="CPU time that one test may use, of the program and all its processes (seconds)")
-    sleep_limit_s: float | None = option(None, help="time that one test may sleep (seconds; default: twice the CPU limit)")
-    memory_limit_mb: int = option(4096, help="memory that one test may use (MiB)")
-    output_limit_mb: int = option(16, help="output that one test may print (MiB)")
-    all_tests: bool = option(False, help="run all tests of a program, not only up to the first failure")
-    isolation: str = option("auto", help="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker")
-    compat: str = option("none", help="livecodebench: the official grader's verdict rules, to the letter", choices=COMPAT_MODES)
-    engine: str = option("local", help="local: worker processes here; ray: tasks on a Ray cluster", choices=ENGINES)
+    workers: int = Field(1, description="worker processes; one per processor core is the most that helps")
+    cpu_limit_s: float = Field(
+        6.0, description="CPU time that one test may use, of the program and all its processes (seconds)"
+    )
+    sleep_limit_s: float | None = Field(
+        None, description="time that one test may sleep (seconds; default: twice the CPU limit)"
+    )
+    memory_limit_mb: int = Field(4096, description="memory that one test may use (MiB)")
+    output_limit_mb: int = Field(16, description="output that one test may print (MiB)")
+    all_tests: bool = Field(False, description="run all tests of a program, not only up to the first failure")
+    isolation: str = Field(
+        "auto", description="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker"
+    )
+    compat: Annotated[str, OneOf(COMPAT_MODES)] = Field(
+        "none", description="livecodebench: the official grader's verdict rules, to the letter"
+    )
+    engine: Annotated[str, OneOf(ENGINES)] = Field(
+        "local", description="local: worker processes here; ray: tasks on a Ray cluster"
+    )
 
 
 def main(config: Config) -> None:
@@ -87,7 +98,7 @@ def main(config: Config) -> None:
         counts[row.verdict.value] += 1
 
     with RowAppender(config.out, GradedProgram, note) as rows, open_grader(settings, config.engine) as grader:
-        write_manifest(config.out, stage="grade", config=asdict(config), identity=identity, inputs=inputs)
+        write_manifest(config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs)
         for level, reason in grader.refused.items():
             print(f"grade: isolation level {level} is not to be had here ({reason})", file=sys.stderr)
         started, before = time.monotonic(), len(graded)
@@ -112,9 +123,11 @@ def main(config: Config) -> None:
                 counts[row.verdict.value] += 1
                 progress.update()
         seconds = time.monotonic() - started
-    write_manifest(config.out, stage="grade", config=asdict(config), identity=identity, inputs=inputs, counts=dict(counts))
+    write_manifest(config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs, counts=dict(counts))
     if config.livecodebench_results is not None:
-        write_manifest(config.livecodebench_results, stage="grade", config=asdict(config), identity=identity, inputs=inputs)
+        write_manifest(
+            config.livecodebench_results, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs
+        )
         write_livecodebench_results(config.livecodebench_results, problems.values(), _graded_solutions(config))
     total, new = sum(counts.values()), sum(counts.values()) - before
     verdicts = ", ".join(f"{name} {number}" for name, number in counts.most_common())

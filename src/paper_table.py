@@ -12,17 +12,19 @@ reference, with their source. Prints the chosen format; with --out NAME writes N
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.problems import Window, iter_problems, windows_from
 from dreamprm_code.records import Selection
 from dreamprm_code.report import ResultTable, to_json, to_latex, to_markdown, to_text
 from dreamprm_code.report.paper_table import paper_table, problem_infos, result_row, selection_rows
+from dreamprm_code.settings import FrozenSettings, OneOf
 
 FORMATS: dict[str, Callable[[ResultTable], str]] = {
     "text": to_text,
@@ -32,21 +34,22 @@ FORMATS: dict[str, Callable[[ResultTable], str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    results: dict[str, str] = option({}, help="row title: LiveCodeBench results file, e.g. '{O3: o3_eval_all.json}'")
-    selections: Path | None = option(None, help="selections.jsonl of evaluate_prm")
-    methods: dict[str, str] = option({}, help="method of the selections: row title (default: all, by their names)")
-    problems: str | None = option(None, help="problems with dates and difficulties, where the results files do not hold them")
-    release: str | None = option(None, help="LiveCodeBench release tag of the problems")
-    windows: dict[str, list[str | None]] = option({}, help="the window 'test' of it is used unless start or end is given")
-    start: str | None = option(None, help="first contest date, included (ISO 8601)")
-    end: str | None = option(None, help="last contest date, excluded (ISO 8601)")
-    base: str | None = option(None, help="title of the row that the others are tested against (default: the first)")
-    published: bool = option(True, help="print the published rows too")
-    format: str = option("text", help="what is printed", choices=tuple(FORMATS))
-    out: Path | None = option(None, help="write OUT.md, OUT.tex and OUT.json too")
-    seed: int = option(42, help="of the bootstrap and of sampled permutations")
+class Config(FrozenSettings):
+    results: dict[str, str] = Field({}, description="row title: LiveCodeBench results file, e.g. '{O3: o3_eval_all.json}'")
+    selections: Path | None = Field(None, description="selections.jsonl of evaluate_prm")
+    methods: dict[str, str] = Field({}, description="method of the selections: row title (default: all, by their names)")
+    problems: str | None = Field(
+        None, description="problems with dates and difficulties, where the results files do not hold them"
+    )
+    release: str | None = Field(None, description="LiveCodeBench release tag of the problems")
+    windows: dict[str, list[str | None]] = Field({}, description="the window 'test' of it is used unless start or end is given")
+    start: str | None = Field(None, description="first contest date, included (ISO 8601)")
+    end: str | None = Field(None, description="last contest date, excluded (ISO 8601)")
+    base: str | None = Field(None, description="title of the row that the others are tested against (default: the first)")
+    published: bool = Field(True, description="print the published rows too")
+    format: Annotated[str, OneOf(tuple(FORMATS))] = Field("text", description="what is printed")
+    out: Path | None = Field(None, description="write OUT.md, OUT.tex and OUT.json too")
+    seed: int = Field(42, description="of the bootstrap and of sampled permutations")
 
 
 def main(config: Config) -> None:

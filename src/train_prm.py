@@ -12,57 +12,62 @@ after an interruption: it goes on from the last resume checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, build_training_data, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.prm.model import LoraSettings, freeze_lower_layers
 from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
-from dreamprm_code.problems.settings import SplitSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.settings import OneOf
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(SplitSettings, TrainConfig):
-    data_dir: Path = option(help="folder of the run")
-    out_dir: Path | None = option(None, help="where the results go (default: data_dir)")
+class Config(RunSettings, TrainConfig):
+    out_dir: Path | None = Field(None, description="where the results go (default: data_dir)")
 
-    backbone: str = option(help="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
-    gguf_file: str | None = option(None, help="the GGUF file inside the backbone's folder or repository")
-    dtype: str = option("auto", help="of the frozen backbone; auto is bfloat16 where it is fast", choices=("auto", *DTYPES))
-    lora_rank: int = option(8, help="LoRA rank")
-    lora_alpha: float = option(16.0, help="LoRA alpha")
-    lora_dropout: float = option(0.0, help="dropout before LoRA, in warm-up only")
-    target_modules: list[str] = option(list(LoraSettings().target_modules), help="projections that get LoRA")
-    trained_layers: int | None = option(
-        None, help="LoRA moves in so many last layers only: backward and forward-mode passes end there (default: all)"
+    backbone: str = Field(description="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
+    gguf_file: str | None = Field(None, description="the GGUF file inside the backbone's folder or repository")
+    dtype: Annotated[str, OneOf(("auto", *DTYPES))] = Field(
+        "auto", description="of the frozen backbone; auto is bfloat16 where it is fast"
     )
-    head_bias: bool = option(False, help="a bias in the head (the released code's; export then needs token classification)")
-    gradient_checkpointing: bool = option(False, help="recompute layers in backward passes: less memory, more time")
-    shard_backbone: bool = option(
-        False, help="spread the frozen backbone over torchrun's processes (FSDP): for one that a GPU cannot hold"
+    lora_rank: int = Field(8, ge=1, description="LoRA rank")
+    lora_alpha: float = Field(16.0, gt=0, description="LoRA alpha")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout before LoRA, in warm-up only")
+    target_modules: list[str] = Field(list(LoraSettings().target_modules), description="projections that get LoRA")
+    trained_layers: int | None = Field(
+        None,
+        ge=1,
+        description="LoRA moves in so many last layers only: backward and forward-mode passes end there (default: all)",
+    )
+    head_bias: bool = Field(
+        False, description="a bias in the head (the released code's; export then needs token classification)"
+    )
+    gradient_checkpointing: bool = Field(False, description="recompute layers in backward passes: less memory, more time")
+    shard_backbone: bool = Field(
+        False, description="spread the frozen backbone over torchrun's processes (FSDP): for one that a GPU cannot hold"
     )
 
-    format: str = option("native", help="input text: ours, or the released checkpoint's", choices=("native", "released"))
-    max_length: int | None = option(None, help="longest text in tokens; shortens problem statements, never code")
-    max_functions: int = option(10, help="most steps per program; as for the labels")
-    granularity: str = option("function", help="what a step is; as for the labels", choices=("function", "line", "program"))
-    programs_per_tree: int = option(8, help="programs of one problem that share a token tree")
-    max_tree_tokens: int = option(8192, help="largest token tree; a single larger program stands alone")
-    validation_share: float = option(
-        0.25, help="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
+    format: Literal["native", "released"] = Field("native", description="input text: ours, or the released checkpoint's")
+    max_length: int | None = Field(None, ge=1, description="longest text in tokens; shortens problem statements, never code")
+    max_functions: int = Field(10, ge=1, description="most steps per program; as for the labels")
+    granularity: Literal["function", "line", "program"] = Field("function", description="what a step is; as for the labels")
+    programs_per_tree: int = Field(8, ge=1, description="programs of one problem that share a token tree")
+    max_tree_tokens: int = Field(8192, ge=1, description="largest token tree; a single larger program stands alone")
+    validation_share: float = Field(
+        0.25, ge=0, lt=1, description="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
     )
-    train_outcomes: bool = option(False, help="the outer level also reads the training programs' own outcomes")
+    train_outcomes: bool = Field(False, description="the outer level also reads the training programs' own outcomes")
 
 
 def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
@@ -81,14 +86,13 @@ def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[So
 
 def identity_of(config: Config) -> dict[str, object]:
     """The settings beside the training loop's that decide the result."""
-    names = [name for name in Config.__dataclass_fields__ if name not in TrainConfig.__dataclass_fields__]
+    names = [name for name in Config.model_fields if name not in TrainConfig.model_fields]
     paths = ("data_dir", "out_dir", "problems", "release", "windows")  # what they hold is known by the data's fingerprint
     memory = ("gradient_checkpointing", "shard_backbone")  # they change no result
     return {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
 
 
 def main(config: Config) -> None:
-    config.check()
     out_dir = config.out_dir or config.data_dir
     labels_path = out_dir / "corrected_labels.jsonl"
     identity = identity_of(config)

@@ -14,17 +14,17 @@ import pytest
 STAGE = """
 import multiprocessing, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from cli import run_stage
-from dreamprm_code.config import option
+from pydantic import Field
+
+from dreamprm_code.settings import FrozenSettings
 
 
-@dataclass(frozen=True)
-class Config:
-    what: str = option(help="what goes wrong")
-    path: Path = option(Path("."), help="where")
+class Config(FrozenSettings):
+    what: str = Field(description="what goes wrong")
+    path: Path = Field(Path("."), description="where")
 
 
 def main(config):

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 import build_demo
+from cli import read_config
 from dreamprm_code import problems
-from dreamprm_code.config import read_yaml
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GradeRequest
 from dreamprm_code.jsonl import read_rows
@@ -34,7 +34,7 @@ def test_the_bundled_files_are_what_their_sources_give(root, tmp_path):
 
 
 def test_every_window_of_the_demo_has_problems_of_every_difficulty(root, demo):
-    windows = windows_from(read_yaml(root / "configs" / "demo.yaml")["shared"]["windows"])
+    windows = windows_from(read_config(root / "configs" / "demo.yaml")["shared"]["windows"])
     split = split_by_windows(demo, windows)
     assert {name: len(rows) for name, rows in split.items()} == {"train": 18, "meta": 12, "test": 18}
     assert split.num_outside == 0

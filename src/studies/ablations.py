@@ -23,19 +23,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import from_clone  # noqa: F401
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.scoring import StepSettings
-from dreamprm_code.problems.settings import SplitSettings
+from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.selection import (
     AGGREGATIONS,
@@ -57,15 +56,12 @@ LEARNABLE = ("none", "weights", "labels")
 BASE = "labels"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(SplitSettings):
-    data_dir: Path = option(help="folder of the run, with the outputs of the sampling stages")
-    train_config: Path = option(Path("configs/demo.yaml"), help="configuration of the trainings")
-    train_flags: list[str] = option([], help="flags for each training, e.g. --train-flags=--bilevel-steps=50")
-    solutions: Path | None = option(None, help="candidates (default: test_solutions.jsonl of the data directory)")
-    plain_solutions: Path | None = option(None, help="candidates sampled with the plain prompt, for the same problems")
-    sweep: list[int] = option(list(DEFAULT_SWEEP), help="numbers of candidates")
-    seed: int = option(42, help="of the bootstrap")
+class Config(RunSettings):
+    train_config: Path = Field(Path("configs/demo.yaml"), description="configuration of the trainings")
+    train_flags: list[str] = Field([], description="flags for each training, e.g. --train-flags=--bilevel-steps=50")
+    solutions: Path | None = Field(None, description="candidates (default: test_solutions.jsonl of the data directory)")
+    plain_solutions: Path | None = Field(None, description="candidates sampled with the plain prompt, for the same problems")
+    sweep: list[int] = Field(list(DEFAULT_SWEEP), description="numbers of candidates")
 
 
 class Variant(NamedTuple):

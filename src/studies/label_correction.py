@@ -14,7 +14,6 @@ Writes study_runs.jsonl (one row per run; a killed study goes on where it was), 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 import time
@@ -28,16 +27,17 @@ from typing import Any
 import from_clone  # noqa: F401
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, tensor_data, train
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import load_problems
 from dreamprm_code.selection import aggregate, auroc, calibration_bins, expected_calibration_error, select
+from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.study.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
 from dreamprm_code.study.hidden_states import HiddenStates, ScaledStates
 from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
@@ -60,39 +60,42 @@ SWEEP_ARMS = ("none", "weights", "labels", HEADLINE_ARM)
 KIND_ARMS = (*SWEEP_ARMS, "released")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    functions: Path = option(Path("data/demo/study/functions.jsonl"), help="tested functions, from make_controlled.py")
-    out_dir: Path = option(Path("data/study-run"), help="where rows, tables and figure go")
-    reader: str = option(
-        "ngrams", help="what the linear head reads: ngrams, or the hidden states of a backbone (name, folder or GGUF file)"
+class Config(FrozenSettings):
+    functions: Path = Field(Path("data/demo/study/functions.jsonl"), description="tested functions, from make_controlled.py")
+    out_dir: Path = Field(Path("data/study-run"), description="where rows, tables and figure go")
+    reader: str = Field(
+        "ngrams",
+        description="what the linear head reads: ngrams, or the hidden states of a backbone (name, folder or GGUF file)",
     )
-    reader_layers: int = option(20, help="layers of that backbone below the states")
-    problems: str = option("data/demo/problems.jsonl", help="the problems, for their statements (backbones only)")
-    sweep_rates: list[float] = option([0.0, 0.1, 0.2, 0.3, 0.4], help="noise rates of independent flips")
-    noise_kinds: list[str] = option(
-        ["independent", "systematic", "weak_policy"], help="kinds of noise compared at headline_rate; every arm for the first"
+    reader_layers: int = Field(20, ge=1, description="layers of that backbone below the states")
+    problems: str = Field("data/demo/problems.jsonl", description="the problems, for their statements (backbones only)")
+    sweep_rates: list[float] = Field([0.0, 0.1, 0.2, 0.3, 0.4], description="noise rates of independent flips")
+    noise_kinds: list[str] = Field(
+        ["independent", "systematic", "weak_policy"],
+        description="kinds of noise compared at headline_rate; every arm for the first",
     )
-    headline_rate: float = option(0.3, help="noise rate at which all arms and kinds are compared")
-    seeds: list[int] = option(
-        list(range(10, 20)), help="data sets and trainings of each cell; 0 and 1 served to choose settings"
+    headline_rate: float = Field(0.3, ge=0, lt=1, description="noise rate at which all arms and kinds are compared")
+    seeds: list[int] = Field(
+        list(range(10, 20)), description="data sets and trainings of each cell; 0 and 1 served to choose settings"
     )
-    train_problems: int = option(16, help="problems of training, meta and held-out programs")
-    held_out_problems: int = option(8, help="problems that training never sees")
-    train_programs: int = option(40, help="training programs per problem")
-    meta_programs: int = option(100, help="clean programs per problem")
-    held_out_programs: int = option(32, help="programs per problem to score and choose from")
-    max_wrong: int = option(3, help="wrong texts per function")
-    max_right: int = option(2, help="right texts per function")
-    inner_only_steps: int = option(200, help="inner steps before the outer level starts")
-    bilevel_steps: int = option(1200, help="inner steps with the outer level")
-    window_steps: int = option(64, help="training steps (prefixes) per inner step")
-    outer_batch: int = option(128, help="clean programs per outer step")
-    lr: float = option(0.03, help="inner learning rate")
-    outer_lr: float = option(0.02, help="outer learning rate at the start; both rates fall linearly to 0")
-    agreement: float = option(0.05, help="share of the way to the posterior per outer step, in the arms that use it")
-    candidates: int = option(8, help="N of best-of-N")
-    processes: int = option(2, help="trainings at once; one thread each")
+    train_problems: int = Field(16, ge=1, description="problems of training, meta and held-out programs")
+    held_out_problems: int = Field(8, ge=0, description="problems that training never sees")
+    train_programs: int = Field(40, ge=1, description="training programs per problem")
+    meta_programs: int = Field(100, ge=1, description="clean programs per problem")
+    held_out_programs: int = Field(32, ge=1, description="programs per problem to score and choose from")
+    max_wrong: int = Field(3, ge=1, description="wrong texts per function")
+    max_right: int = Field(2, ge=1, description="right texts per function")
+    inner_only_steps: int = Field(200, ge=0, description="inner steps before the outer level starts")
+    bilevel_steps: int = Field(1200, ge=0, description="inner steps with the outer level")
+    window_steps: int = Field(64, ge=1, description="training steps (prefixes) per inner step")
+    outer_batch: int = Field(128, ge=1, description="clean programs per outer step")
+    lr: float = Field(0.03, ge=0, description="inner learning rate")
+    outer_lr: float = Field(0.02, ge=0, description="outer learning rate at the start; both rates fall linearly to 0")
+    agreement: float = Field(
+        0.05, ge=0, le=1, description="share of the way to the posterior per outer step, in the arms that use it"
+    )
+    candidates: int = Field(8, ge=1, description="N of best-of-N")
+    processes: int = Field(2, ge=1, description="trainings at once; one thread each")
 
 
 @dataclass(frozen=True)
@@ -304,7 +307,7 @@ def _in_processes(config: Config, work: list[tuple], on_rows: Callable[[list[Stu
 def main(config: Config) -> None:
     started = time.monotonic()
     path = config.out_dir / "study_runs.jsonl"
-    settings = dataclasses.asdict(config)
+    settings = config.model_dump()
     left_out = ("out_dir", "functions", "problems", "processes", "seeds", "sweep_rates", "noise_kinds", "headline_rate")
     identity = {name: value for name, value in settings.items() if name not in left_out}
     identity["functions"] = sha256_of(config.functions)

@@ -13,40 +13,40 @@ Writes functions.jsonl with a manifest that counts all of this.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 import from_clone  # noqa: F401
+from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import load_problems
 from dreamprm_code.records import Problem, Solution
+from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.steps import split_program
 from dreamprm_code.study.mutation import Mutation, mutations, rewrites
 from dreamprm_code.study.simulated_policy import FunctionVariant
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    problems: str = option("data/demo/problems.jsonl", help="problems: a JSONL file, a folder of shards or a hub data set")
-    solutions: Path = option(Path("data/demo/references.jsonl"), help="graded programs; those that passed are used")
-    out: Path = option(Path("data/demo/study/functions.jsonl"), help="where the functions go")
-    wrong_per_function: int = option(6, help="mutations tried per function")
-    right_per_function: int = option(3, help="rewrites tried per function")
-    min_functions: int = option(2, help="leave out programs with fewer functions")
-    compositions: int = option(60, help="random compositions run per problem and round, half of them all right")
-    rounds: int = option(6, help="at most so many rounds of compositions")
-    workers: int = option(2, help="programs graded at once")
-    cpu_limit_s: float = option(2.0, help="CPU seconds per test; mutants often loop forever")
-    seed: int = option(42, help="which places are mutated")
+class Config(FrozenSettings):
+    problems: str = Field(
+        "data/demo/problems.jsonl", description="problems: a JSONL file, a folder of shards or a hub data set"
+    )
+    solutions: Path = Field(Path("data/demo/references.jsonl"), description="graded programs; those that passed are used")
+    out: Path = Field(Path("data/demo/study/functions.jsonl"), description="where the functions go")
+    wrong_per_function: int = Field(6, ge=0, description="mutations tried per function")
+    right_per_function: int = Field(3, ge=0, description="rewrites tried per function")
+    min_functions: int = Field(2, ge=1, description="leave out programs with fewer functions")
+    compositions: int = Field(60, ge=0, description="random compositions run per problem and round, half of them all right")
+    rounds: int = Field(6, ge=0, description="at most so many rounds of compositions")
+    workers: int = Field(2, ge=1, description="programs graded at once")
+    cpu_limit_s: float = Field(2.0, gt=0, description="CPU seconds per test; mutants often loop forever")
+    seed: int = Field(42, description="which places are mutated")
 
 
 def variant_of(solution: Solution, mutation: Mutation, is_right: bool, index: int) -> FunctionVariant | None:
@@ -168,7 +168,7 @@ def main(config: Config) -> None:
     write_manifest(
         config.out,
         stage="make_controlled",
-        config=dataclasses.asdict(config),
+        config=config.model_dump(),
         identity={"seed": config.seed},
         inputs=[config.solutions],
         counts=counts,

@@ -13,24 +13,22 @@ are there before.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import from_clone  # noqa: F401
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, build_training_data, train
-from dreamprm_code.config import option
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
 from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
@@ -48,19 +46,18 @@ MODES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class Config(ProblemSettings):
-    data_dir: Path = option(Path("data/demo/sampled"), help="folder with step_labels.jsonl and meta_solutions.jsonl")
-    out_dir: Path = option(Path("data/study-run"), help="where table and figures go")
-    tokenizer: str = option("models/smollm2-135m-instruct-q4_1.gguf", help="tokenizer of the random backbones")
-    programs: list[int] = option([8, 16, 24, 32, 40], help="numbers of training programs, for the first backbone")
-    backbones: list[str] = option(
+    data_dir: Path = Field(Path("data/demo/sampled"), description="folder with step_labels.jsonl and meta_solutions.jsonl")
+    out_dir: Path = Field(Path("data/study-run"), description="where table and figures go")
+    tokenizer: str = Field("models/smollm2-135m-instruct-q4_1.gguf", description="tokenizer of the random backbones")
+    programs: list[int] = Field([8, 16, 24, 32, 40], description="numbers of training programs, for the first backbone")
+    backbones: list[str] = Field(
         ["models/smollm2-135m-instruct-q4_1.gguf", "64x2", "128x4", "256x6"],
-        help="names, folders or GGUF files, or hidden size x layers for random weights",
+        description="names, folders or GGUF files, or hidden size x layers for random weights",
     )
-    trained_layers: int = option(8, help="LoRA moves in at most so many last layers")
-    batch_programs: int = option(8, help="training programs per inner step, and meta programs per outer step")
-    repeats: int = option(1, help="runs of each, of which the fastest counts")
+    trained_layers: int = Field(8, ge=1, description="LoRA moves in at most so many last layers")
+    batch_programs: int = Field(8, ge=1, description="training programs per inner step, and meta programs per outer step")
+    repeats: int = Field(1, ge=1, description="runs of each, of which the fastest counts")
 
 
 def is_shape(backbone: str) -> bool:
@@ -199,7 +196,7 @@ def main(config: Config) -> None:
         for mode, found in by_size.items()
         if len(found) > 1
     }
-    result = {"config": {**dataclasses.asdict(config), "data_dir": str(config.data_dir)}, "rows": rows, "fits": fits}
+    result = {"config": config.model_dump(mode="json"), "rows": rows, "fits": fits}
     write_bytes_atomic(config.out_dir / "overhead.json", [json.dumps(result, indent=1, default=str).encode(), b"\n"])
     write_bytes_atomic(config.out_dir / "overhead.md", [table(rows, fits).encode()])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -165,7 +164,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     config = quiet(inner_only_steps=1, bilevel_steps=1, checkpoint_every=1)
     train(config, one_label(), tmp_path, Linear(1))
     with pytest.raises(UserError, match=r"lr: 0\.0001 there, 0\.5 now"):
-        train(dataclasses.replace(config, lr=0.5), one_label(), tmp_path, Linear(1))
+        train(config.with_changes(lr=0.5), one_label(), tmp_path, Linear(1))
     (tmp_path / "resume" / "state.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(UserError, match="not a resume checkpoint"):
         train(config, one_label(), tmp_path, Linear(1))

@@ -12,7 +12,7 @@ import pytest
 from evaluation_samples import ATTACK, make_run
 
 import evaluate_prm
-from dreamprm_code.config import parse_config
+from cli import parse_settings
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading.verdicts import code_sha256
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -25,7 +25,7 @@ CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrom
 
 def run(config: Path, *flags: str) -> None:
     """The stage in this process: loading it anew takes longer than its work."""
-    evaluate_prm.main(parse_config(evaluate_prm.Config, "evaluate_prm", "", ["--config", str(config), *flags]))
+    evaluate_prm.main(parse_settings(evaluate_prm.Config, "evaluate_prm", "", ["--config", str(config), *flags]))
 
 
 def run_process(root: Path, python: str, config: Path, *flags: str) -> subprocess.CompletedProcess[str]:

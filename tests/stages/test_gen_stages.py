@@ -12,13 +12,13 @@ import check_cof
 import gen_cof
 import gen_cof_label
 import gen_sol
-from dreamprm_code.config import ConfigError
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.manifest import ManifestError, read_manifest
 from dreamprm_code.policies import Completion, CompletionRequest
 from dreamprm_code.records import Rollout, Solution, StepLabel
 from dreamprm_code.sampling import FailedRequest
+from dreamprm_code.settings import SettingsError
 
 WINDOWS = {"train": ["2024-01-01", "2024-02-01"], "meta": ["2024-02-01", "2024-03-01"], "test": ["2024-03-01", None]}
 
@@ -294,11 +294,11 @@ def test_a_missing_key_is_one_line_and_status_2(run, root, python, monkeypatch):
 
 
 def test_unknown_settings_of_a_section_are_errors(root, tmp_path):
-    from dreamprm_code.config import parse_config
+    from cli import parse_settings
 
     (tmp_path / "c.yaml").write_text("gen_sol: {num_candidates: 3}\n")
-    with pytest.raises(ConfigError, match="unknown setting 'num_candidates'"):
-        parse_config(gen_sol.Config, "gen_sol", "", ["--config", str(tmp_path / "c.yaml"), "--split", "test"])
+    with pytest.raises(SettingsError, match="unknown setting 'num_candidates'"):
+        parse_settings(gen_sol.Config, "gen_sol", "", ["--config", str(tmp_path / "c.yaml"), "--split", "test"])
     for name, config_class in (
         ("gen_cof", gen_cof.Config),
         ("gen_cof_label", gen_cof_label.Config),
@@ -306,4 +306,4 @@ def test_unknown_settings_of_a_section_are_errors(root, tmp_path):
     ):
         for file in ("demo", "paper"):
             argv = ["--config", str(root / f"configs/{file}.yaml")] + (["--split", "test"] if name == "gen_sol" else [])
-            parse_config(config_class, name, "", argv)
+            parse_settings(config_class, name, "", argv)

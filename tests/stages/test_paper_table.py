@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import paper_table
-from dreamprm_code.config import parse_config
+from cli import parse_settings
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.records import Selection
@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """The command with flags, in this process; returns what it prints."""
 
     def run_flags(*flags: str) -> str:
-        paper_table.main(parse_config(paper_table.Config, "paper_table", "", flags))
+        paper_table.main(parse_settings(paper_table.Config, "paper_table", "", flags))
         return capsys.readouterr().out
 
     return run_flags

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -114,19 +113,19 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(config):
     assert labels_file.read_bytes() == before
     assert (config.data_dir / "prm" / "head.safetensors").read_bytes() == weights
     with pytest.raises(UserError, match="lora_rank: 8 there, 4 now"):
-        train_prm.main(dataclasses.replace(config, lora_rank=4))
+        train_prm.main(config.with_changes(lora_rank=4))
     assert labels_file.read_bytes() == before
 
 
 def test_upper_none_and_another_output_folder(config, tmp_path):
-    train_prm.main(dataclasses.replace(config, learn="none", out_dir=tmp_path / "uncorrected"))
+    train_prm.main(config.with_changes(learn="none", out_dir=tmp_path / "uncorrected"))
     rows = read_rows(tmp_path / "uncorrected" / "corrected_labels.jsonl", CorrectedLabel)
     assert all(row.corrected_value == row.mc_value for row in rows)
     assert not (config.data_dir / "prm").exists()
 
 
 def test_trained_layers_moves_lora_in_the_last_layers_only(config):
-    train_prm.main(dataclasses.replace(config, trained_layers=1, lr=0.01))
+    train_prm.main(config.with_changes(trained_layers=1, lr=0.01))
     prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
     moved = {name: bool(param.any()) for name, param in prm.model.named_parameters() if "lora_B" in name}
     assert moved and all(value == (".layers.1." in name) for name, value in moved.items())
@@ -192,6 +191,6 @@ def test_bad_input_is_one_clear_error_and_nothing_is_written(config, damage, cha
     if damage is not None:
         damage(config)
     with pytest.raises(UserError, match=message):
-        train_prm.main(dataclasses.replace(config, **changes))
+        train_prm.main(config.with_changes(**changes))
     written = {path.name for path in config.data_dir.iterdir()}
     assert written == {"step_labels.jsonl", "meta_solutions.jsonl"}

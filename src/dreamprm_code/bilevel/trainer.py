@@ -364,7 +364,6 @@ def train(
     Raises:
         UserError: settings that cannot work, a resume checkpoint of another run, a loss that is no longer finite.
     """
-    config.check()
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     return BiLevelRun(config, data, out_dir, model, identity).run()

@@ -3,64 +3,74 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from dreamprm_code.config import option, require_at_least
+from pydantic import Field, model_validator
+
 from dreamprm_code.errors import UserError
 from dreamprm_code.policies.base import Policy
 from dreamprm_code.policies.budget import Account, price_of
 from dreamprm_code.policies.continuation import ContinuationMode
+from dreamprm_code.settings import FrozenSettings, OneOf
 
 
-@dataclass(frozen=True, kw_only=True)
-class PolicySettings:
-    """Base class of the sampling stages' Config."""
+class PolicySettings(FrozenSettings):
+    """Base class of the sampling stages' settings."""
 
-    policy: str | None = option(
-        None, help="openai:MODEL (any OpenAI-compatible server), local:FOLDER_OR_GGUF (in this process) or recorded:FILE.jsonl"
+    policy: str | None = Field(
+        None,
+        description="openai:MODEL (any OpenAI-compatible server), local:FOLDER_OR_GGUF (in this process) "
+        "or recorded:FILE.jsonl",
     )
-    base_urls: list[str] = option([], help="servers of openai:MODEL, e.g. http://localhost:8000/v1; several share the load")
-    api_key_env: str = option(
-        "OPENAI_API_KEY", help="environment variable that holds the key; the key itself is never a setting"
+    base_urls: list[str] = Field(
+        [], description="servers of openai:MODEL, e.g. http://localhost:8000/v1; several share the load"
     )
-    temperature: float = option(0.2, help="sampling temperature; not sent to reasoning models")
-    top_p: float = option(1.0, help="nucleus sampling; not sent to reasoning models")
-    max_tokens: int = option(2048, help="longest answer, in tokens (a reasoning model's thoughts count)")
-    reasoning_effort: str | None = option(None, help="low, medium or high, for reasoning models such as o4-mini")
-    extra_body: dict[str, Any] = option(
+    api_key_env: str = Field(
+        "OPENAI_API_KEY", description="environment variable that holds the key; the key itself is never a setting"
+    )
+    temperature: float = Field(0.2, ge=0, description="sampling temperature; not sent to reasoning models")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus sampling; not sent to reasoning models")
+    max_tokens: int = Field(2048, gt=0, description="longest answer, in tokens (a reasoning model's thoughts count)")
+    reasoning_effort: str | None = Field(None, description="low, medium or high, for reasoning models such as o4-mini")
+    extra_body: dict[str, Any] = Field(
         {},
-        help="more fields of each request to openai:MODEL, beyond OpenAI's: '{top_k: 20, repetition_penalty: 1.05}' for vLLM, "
+        description="more fields of each request to openai:MODEL, beyond OpenAI's: "
+        "'{top_k: 20, repetition_penalty: 1.05}' for vLLM, "
         "'{repeat_penalty: 1.0, top_k: 0, min_p: 0.0}' for llama.cpp's Python server, whose own defaults differ",
     )
-    continuation: str = option(
+    continuation: Annotated[str, OneOf(("auto", *(mode.value for mode in ContinuationMode)))] = Field(
         "auto",
-        help="how servers continue prefixes: continue_final (vLLM, SGLang), prefill, completion (completion endpoint), "
+        description="how servers continue prefixes: continue_final (vLLM, SGLang), prefill, completion (completion endpoint), "
         "instruction; auto is instruction; local models always go on from the prefix",
-        choices=("auto", *(mode.value for mode in ContinuationMode)),
     )
-    chat_template_from: str | None = option(
-        None, help="folder or hub id of a tokenizer whose chat template renders prompts for completion endpoints"
+    chat_template_from: str | None = Field(
+        None, description="folder or hub id of a tokenizer whose chat template renders prompts for completion endpoints"
     )
-    max_in_flight: int = option(64, help="requests in flight per server; a quarter more than it admits at once keeps it full")
-    answers_per_request: int = option(16, help="most answers asked for in one request (n); 1 for servers without n")
-    timeout_s: float = option(600.0, help="longest wait for one reply, seconds")
-    deadline_s: float = option(3600.0, help="longest time for one request with all its retries, seconds")
-    batch: bool = option(False, help="use OpenAI's Batch API: half the price, answers within a day; poll by running again")
-    batch_poll_s: float = option(30.0, help="seconds between two looks at a batch")
-    max_tokens_total: int | None = option(None, help="stop when this many prompt and answer tokens are used, over all runs")
-    max_cost: float | None = option(None, help="stop when this many dollars are spent, over all runs (needs prices)")
-    prices: dict[str, Any] = option({}, help="dollars per million tokens: {MODEL: {input: 1.1, output: 4.4}}")
-    dry_run: bool = option(False, help="print requests, prompt tokens and the highest possible cost, and send nothing")
-    batch_size: int = option(32, help="answers sampled at once by a local model")
-    device: str = option("auto", help="device of a local model: auto, cpu, cuda, cuda:1 ...")
-    dtype: str = option(
-        "auto",
-        help="number type of a local model: auto (bfloat16), float32, float16, bfloat16",
-        choices=("auto", "float32", "float16", "bfloat16"),
+    max_in_flight: int = Field(
+        64, gt=0, description="requests in flight per server; a quarter more than it admits at once keeps it full"
     )
-    seed: int = option(42, help="seed; every answer's own seed follows from it and from the row's key")
+    answers_per_request: int = Field(16, gt=0, description="most answers asked for in one request (n); 1 for servers without n")
+    timeout_s: float = Field(600.0, gt=0, description="longest wait for one reply, seconds")
+    deadline_s: float = Field(3600.0, gt=0, description="longest time for one request with all its retries, seconds")
+    batch: bool = Field(
+        False, description="use OpenAI's Batch API: half the price, answers within a day; poll by running again"
+    )
+    batch_poll_s: float = Field(30.0, gt=0, description="seconds between two looks at a batch")
+    max_tokens_total: int | None = Field(
+        None, ge=0, description="stop when this many prompt and answer tokens are used, over all runs"
+    )
+    max_cost: float | None = Field(
+        None, ge=0, description="stop when this many dollars are spent, over all runs (needs prices)"
+    )
+    prices: dict[str, Any] = Field({}, description="dollars per million tokens: {MODEL: {input: 1.1, output: 4.4}}")
+    dry_run: bool = Field(False, description="print requests, prompt tokens and the highest possible cost, and send nothing")
+    batch_size: int = Field(32, gt=0, description="answers sampled at once by a local model")
+    device: str = Field("auto", description="device of a local model: auto, cpu, cuda, cuda:1 ...")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="number type of a local model: auto (bfloat16), float32, float16, bfloat16"
+    )
+    seed: int = Field(42, description="seed; every answer's own seed follows from it and from the row's key")
 
     @property
     def policy_kind(self) -> tuple[str, str]:
@@ -95,29 +105,13 @@ class PolicySettings:
         name = self.policy_kind[1].rpartition("/")[2].lower()
         return self.reasoning_effort is not None or name.startswith(("o1", "o3", "o4", "gpt-5"))
 
-    def check(self) -> None:
-        """Raise UserError for numbers that cannot work."""
-        above_0 = (
-            "max_tokens",
-            "max_in_flight",
-            "answers_per_request",
-            "batch_size",
-            "timeout_s",
-            "deadline_s",
-            "batch_poll_s",
-        )
-        for name in above_0:
-            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-                raise UserError(f"setting '{name}' is {getattr(self, name)}; it must be above 0")
-        require_at_least(self, temperature=0, max_tokens_total=0, max_cost=0)
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"setting 'top_p' is {self.top_p}; it must be in (0, 1]")
-        for model in self.prices:
+    @model_validator(mode="after")
+    def _has_whole_prices(self) -> Self:
+        for model, given in self.prices.items():
             price = price_of(model, self.prices)
             if price is None or not (0 <= price.input < math.inf and 0 <= price.output < math.inf):
-                raise UserError(
-                    f"prices: '{model}' must give input and output in dollars per million tokens, found {self.prices[model]!r}"
-                )
+                raise ValueError(f"prices: '{model}' must give input and output in dollars per million tokens, found {given!r}")
+        return self
 
     def account(self) -> Account:
         """A fresh account with this policy's price and ceilings."""
@@ -136,7 +130,6 @@ def open_policy(settings: PolicySettings, account: Account, state_path: Path | N
     Raises:
         UserError: the settings cannot work, the model cannot be loaded, or a key is missing.
     """
-    settings.check()
     kind, name = settings.policy_kind
     if kind == "recorded":
         from dreamprm_code.policies.recorded import RecordedPolicy

@@ -14,7 +14,6 @@ import warnings
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from types import CodeType
 from typing import Any, ClassVar, NamedTuple
@@ -94,7 +93,7 @@ class SampledFile:
         self._on_row = on_row
         self._manifest = {
             "stage": stage,
-            "config": asdict(settings),
+            "config": settings.model_dump(),
             "identity": {**settings.sampling_identity(), **identity},
             "inputs": list(inputs),
         }
