@@ -27,6 +27,8 @@ STDIN = {
     "an endless loop that swallows everything": ("while True:\n try:\n  while True: pass\n except: pass", "time_limit", 0),
     "a long sleep": ("import time\ntime.sleep(100)", "time_limit", 0),
     "too much memory": ("x = bytearray(2 << 30)", "memory_limit", 0),
+    "an endless recursion": ("import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return 1 + f(n)\nf(0)", "memory_limit", 0),
+    "the exit status that once meant no Python": ("import sys\nsys.exit(97)", "runtime_error", 0),
     "no Python": ("print 'x'", "compile_error", None),
     "nothing": ("  \n", "no_code", None),
     "a null byte": ("x = '\0'", "compile_error", None),
@@ -64,6 +66,18 @@ STDIN = {
     ),
     "a deep recursion": (
         "import sys\nsys.setrecursionlimit(10**6)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nf(100000)\n" + DOUBLE,
+        "passed",
+        None,
+    ),
+    "a recursion through C as deep as judges allow": (
+        "import sys, functools\nsys.setrecursionlimit(10**6)\n@functools.lru_cache(None)\n"
+        "def f(n): return 0 if n == 0 else 1 + f(n - 1)\nf(300_000)\n" + DOUBLE,
+        "passed",
+        None,
+    ),
+    "threads with the usual stack": (
+        "import threading\nthreads = [threading.Thread(target=sum, args=([1],)) for _ in range(30)]\n"
+        "[thread.start() for thread in threads]\n[thread.join() for thread in threads]\n" + DOUBLE,
         "passed",
         None,
     ),
@@ -202,7 +216,7 @@ def test_a_dead_worker_is_replaced_and_its_program_graded_again(tmp_path):
 
     with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
         future = grader.submit(GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(0.7)\n" + DOUBLE))
-        psutil.Process(grader._workers[0]._process.pid).kill()
+        psutil.Process(grader._pool._workers[0]._process.pid).kill()
         assert future.result(60).passed
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import queue
-import selectors
-import socket
 import sys
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dreamprm_code.grading.config import GraderConfig
+from dreamprm_code.grading.config import GraderConfig, GradingError
+from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
 from dreamprm_code.grading.sandbox.judge import LIMITS
-from dreamprm_code.grading.worker import DecodedProblem, Worker
+from dreamprm_code.grading.worker import DecodedProblem
 from dreamprm_code.problems import test_cases
 from dreamprm_code.records import Problem, Verdict
 
-_JOBS_PER_WORKER = 2
 _AHEAD_PER_WORKER = 16
 _DECODED_BYTES = 256 << 20
 _REMEMBERED_RESULTS = 100_000
@@ -92,12 +89,9 @@ class GradeResult(NamedTuple):
 
 
 @dataclass
-class _Job:
-    identity: Hashable
-    problem: DecodedProblem
-    code: str
+class _Job(Job):
+    identity: Hashable = None
     requests: list[tuple[Hashable, Future]] = field(default_factory=list)
-    failures: int = 0
 
 
 class Grader:
@@ -117,35 +111,20 @@ class Grader:
     def __init__(self, config: GraderConfig | None = None):
         self.config = config or GraderConfig()
         self._lock = threading.Lock()
-        self._pending: deque[_Job] = deque()
         self._running: dict[Hashable, _Job] = {}
         self._results: OrderedDict[Hashable, tuple] = OrderedDict()
         self._decoded: OrderedDict[Hashable, DecodedProblem] = OrderedDict()
         self._decoded_bytes = 0
-        self._workers: list[Worker] = []
-        self._next_number = 0
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_write.setblocking(False)
-        self._thread: threading.Thread | None = None
-        self._closing = False
+        self._pool: WorkerPool | None = None
+        self._closed_because = "the grader is not open"
         self.isolation = ""
         """Level that the workers reached."""
         self.refused: dict[str, str] = {}
         """Why each stronger level is not to be had here."""
 
-    # Life
-
     def __enter__(self) -> Grader:
-        try:
-            self._workers = [Worker(self.config) for _ in range(self.config.workers)]
-            for worker in self._workers:
-                worker.wait_until_ready()
-        except BaseException:
-            self._stop_workers()
-            raise
-        self.isolation, self.refused = self._workers[0].level or "", self._workers[0].refused
-        self._thread = threading.Thread(target=self._run, name="grader", daemon=True)
-        self._thread.start()
+        self._pool = WorkerPool(self.config, self._finish, self._pool_ended)
+        self.isolation, self.refused = self._pool.isolation, self._pool.refused
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -153,41 +132,28 @@ class Grader:
 
     def close(self) -> None:
         """Kill what runs and end the workers; requests without a verdict are cancelled."""
-        with self._lock:
-            self._closing = True
-        self._wake()
-        if self._thread is not None:
-            self._thread.join()
-        self._stop_workers()
-        self._wake_read.close()
-        self._wake_write.close()
-
-    def _stop_workers(self) -> None:
-        for worker in self._workers:
-            worker.stop()
-        self._workers = []
-
-    # Requests
+        if self._pool is not None:
+            self._pool.close()
 
     def submit(self, request: GradeRequest) -> Future[GradeResult]:
         """Queue one program; from any thread. Await it with ``asyncio.wrap_future``.
 
         Raises:
             TestCaseError: the problem's tests cannot be decoded.
+            GradingError: the grader is not open, or had to end.
         """
         future: Future[GradeResult] = Future()
         problem = self._decode(request.problem)
         identity = (problem.key, hashlib.sha256(request.code.encode("utf-8", "surrogatepass")).digest())
         with self._lock:
-            if self._closing or self._thread is None:
-                raise RuntimeError("the grader is not open")
+            if self._pool is None:
+                raise GradingError(self._closed_because)
             known = self._results.get(identity)
             if known is None:
                 job = self._running.get(identity)
                 if job is None:
-                    job = self._running[identity] = _Job(identity, problem, request.code)
-                    self._pending.append(job)
-                    self._wake()
+                    job = self._running[identity] = _Job(problem, request.code, identity=identity)
+                    self._pool.put(job)
                 job.requests.append((request.key, future))
         if known is not None:
             future.set_result(GradeResult(request.key, *known))
@@ -225,101 +191,34 @@ class Grader:
                     self._decoded_bytes -= self._decoded.popitem(last=False)[1].num_bytes
             return self._decoded[key]
 
-    # The thread that talks to the workers
+    # Called by the pool's thread
 
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._wake_write.send(b"w")
-
-    def _run(self) -> None:
-        selector = selectors.DefaultSelector()
-        selector.register(self._wake_read, selectors.EVENT_READ, None)
-        for worker in self._workers:
-            selector.register(worker.socket, selectors.EVENT_READ, worker)
-        while True:
-            for key, _ in selector.select():
-                if key.data is None:
-                    self._wake_read.recv(4096)
-                else:
-                    self._hear(key.data, selector)
-            with self._lock:
-                if self._closing:
-                    break
-            self._hand_out(selector)
-        selector.close()
+    def _pool_ended(self, error: Exception | None) -> None:
         with self._lock:
+            self._pool = None
             jobs = list(self._running.values())
             self._running.clear()
-            self._pending.clear()
+            if error is not None:
+                self._closed_because = f"the grader had to end: {error}"
         for job in jobs:
             for _, future in job.requests:
-                future.cancel()
+                if error is None:
+                    future.cancel()
+                elif future.set_running_or_notify_cancel():
+                    future.set_exception(GradingError(self._closed_because))
 
-    def _hand_out(self, selector: selectors.BaseSelector) -> None:
-        """Give waiting jobs to the workers with the fewest, so that none is idle."""
-        while True:
-            worker = min(self._workers, key=lambda worker: len(worker.jobs))
-            if len(worker.jobs) >= _JOBS_PER_WORKER:
-                return
-            with self._lock:
-                if not self._pending:
-                    return
-                job = self._pending.popleft()
-                self._next_number += 1
-                number = self._next_number
-            try:
-                worker.start(number, job, job.problem, job.code, self.config.all_tests)
-            except OSError:
-                self._replace(worker, selector, "the worker process died")
-
-    def _hear(self, worker: Worker, selector: selectors.BaseSelector) -> None:
-        try:
-            messages = worker.receive()
-        except EOFError:
-            self._replace(worker, selector, "the worker process died")
-            return
-        for kind, number, content in messages:
-            if kind == "graded":
-                self._finish(worker.jobs.pop(number), content)
-            elif kind == "failed":
-                self._fail(worker.jobs.pop(number), content)
-            elif kind == "broken":
-                self._replace(worker, selector, content)
-                return
-
-    def _replace(self, worker: Worker, selector: selectors.BaseSelector, reason: str) -> None:
-        """A new worker for one that died; what it was doing is tried again, what it had not begun goes back."""
-        selector.unregister(worker.socket)
-        jobs = list(worker.jobs.values())
-        worker.stop()
-        fresh = Worker(self.config)
-        fresh.wait_until_ready()
-        self._workers[self._workers.index(worker)] = fresh
-        selector.register(fresh.socket, selectors.EVENT_READ, fresh)
-        with self._lock:
-            self._pending.extendleft(reversed(jobs[1:]))
-        if jobs:
-            self._fail(jobs[0], reason)
-
-    def _fail(self, job: _Job, reason: str) -> None:
-        job.failures += 1
-        if job.failures == 1:
-            with self._lock:
-                self._pending.append(job)
-            return
-        answer: dict[str, Any] = {
-            "verdict": Verdict.HARNESS_ERROR,
-            "reason": f"could not be graded: {reason}",
-            "failed_test": None,
-            "num_tests": len(job.problem.inputs),
-            "cpu_seconds": 0.0,
-            "wall_seconds": 0.0,
-            "test_verdicts": [],
-            "outputs": None,
-        }
-        self._finish(job, answer)
-
-    def _finish(self, job: _Job, answer: dict[str, Any]) -> None:
+    def _finish(self, job: _Job, answer: dict[str, Any] | str) -> None:
+        if isinstance(answer, str):
+            answer = {
+                "verdict": Verdict.HARNESS_ERROR,
+                "reason": f"could not be graded: {answer}",
+                "failed_test": None,
+                "num_tests": len(job.problem.inputs),
+                "cpu_seconds": 0.0,
+                "wall_seconds": 0.0,
+                "test_verdicts": [],
+                "outputs": None,
+            }
         fields = (
             Verdict(answer["verdict"]),
             answer["reason"],

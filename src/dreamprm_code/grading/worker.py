@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dreamprm_code.grading.config import GraderConfig, GradingError
+from dreamprm_code.grading.config import GraderConfig
 from dreamprm_code.grading.sandbox.compare import Tolerance
 
 _START = Path(__file__).with_name("worker_start.py")
-_START_TIMEOUT_S = 120.0
+_END_S = 10.0
 PROBLEM_BYTES_PER_WORKER = 64 << 20
 
 ENVIRONMENT = {
@@ -49,13 +50,15 @@ class DecodedProblem(NamedTuple):
 
 
 class Worker:
-    """One worker process; not thread-safe. ``jobs`` holds what it was sent and has not answered, oldest first."""
+    """One worker process; not thread-safe, and ends with the thread that made it. ``jobs`` holds what it was sent and has not
+    answered, oldest first; ``heard`` is when it last gave a sign of life (or was given its first job)."""
 
     def __init__(self, config: GraderConfig):
+        limits = config.limits()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-s", str(_START), str(theirs.fileno())],
+                [sys.executable, "-s", str(_START), str(theirs.fileno()), str(limits.memory)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -63,16 +66,18 @@ class Worker:
                 cwd="/",
                 start_new_session=True,
             )
+        ours.setblocking(False)
         self.socket = ours
         self.jobs: OrderedDict[int, Any] = OrderedDict()
-        self.level: str | None = None
-        self.refused: dict[str, str] = {}
+        self.is_ready = False
+        self.heard = time.monotonic()
+        self._unsent: deque[memoryview] = deque()
         self._problems: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()  # key -> its number here, its bytes
         self._problem_bytes = self._num_problems = 0
         self._received = bytearray()
         settings = {
             "levels": config.levels(),
-            "limits": asdict(config.limits()),
+            "limits": asdict(limits),
             "official": config.compat == "livecodebench",
             "keep_outputs": config.keep_outputs,
         }
@@ -80,10 +85,30 @@ class Worker:
 
     def _send(self, message: Any) -> None:
         data = json.dumps(message).encode()
-        self.socket.sendall(struct.pack("=I", len(data)) + data)
+        self._unsent += (memoryview(struct.pack("=I", len(data))), memoryview(data))
+        self.flush()
+
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._unsent)
+
+    def flush(self) -> None:
+        """Send what the worker takes now; never waits. That it has died is noticed when it is read from."""
+        try:
+            while self._unsent:
+                sent = self.socket.send(self._unsent[0])
+                self._unsent[0] = self._unsent[0][sent:]
+                if not self._unsent[0]:
+                    self._unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent.clear()
 
     def start(self, job_number: int, job: Any, problem: DecodedProblem, code: str, all_tests: bool) -> None:
-        """Queue a program; ``job`` is the caller's own note about it. Raises OSError if the worker has died."""
+        """Queue a program; ``job`` is the caller's own note about it."""
+        if not self.jobs:
+            self.heard = time.monotonic()
         self.jobs[job_number] = job
         if problem.key in self._problems:
             self._problems.move_to_end(problem.key)
@@ -99,36 +124,17 @@ class Worker:
                 self._send(("forget", number))
         self._send(("grade", job_number, self._problems[problem.key][0], code, all_tests))
 
-    def wait_until_ready(self) -> None:
-        """Learn which level the worker reached.
-
-        Raises:
-            GradingError: none of the levels asked for.
-        """
-        self.socket.settimeout(_START_TIMEOUT_S)
-        messages: list[list] = []
-        while not messages:
-            try:
-                messages = self.receive()
-            except TimeoutError:
-                break
-            except EOFError:
-                break
-        self.socket.settimeout(None)
-        if not messages:
-            raise RuntimeError(f"a grading worker did not start (exit status {self._process.poll()})")
-        if messages[0][0] == "refused":
-            raise GradingError(f"programs cannot be isolated as asked ({messages[0][1]}); choose another isolation level")
-        _, self.level, self.refused = messages[0]
-
     def receive(self) -> list[list]:
-        """Messages that have come; one blocking read. Raises EOFError if the worker has died."""
+        """Messages that have come. Raises EOFError if the worker has died."""
         try:
             data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return []
         except ConnectionError:
             data = b""
         if not data:
             raise EOFError
+        self.heard = time.monotonic()
         self._received += data
         messages = []
         while len(self._received) >= 4:
@@ -137,13 +143,31 @@ class Worker:
                 break
             messages.append(json.loads(self._received[4 : 4 + size]))
             del self._received[: 4 + size]
+        self.is_ready |= any(message[0] == "ready" for message in messages)
         return messages
 
-    def stop(self) -> None:
-        """Hang up: the worker kills what it runs and ends; then wait for it."""
-        self.socket.close()
+    def describe_end(self) -> str:
+        """Why a worker that has hung up ended."""
         try:
-            self._process.wait(timeout=10)
+            status = self._process.wait(timeout=_END_S)
         except subprocess.TimeoutExpired:
-            os.kill(self._process.pid, 9)
-            self._process.wait()
+            return "the worker process hung up"
+        cause = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return f"the worker process ended {cause}"
+
+    def hang_up(self) -> None:
+        """Have the worker kill what it runs and end."""
+        self.socket.close()
+
+    def stop(self) -> None:
+        self.hang_up()
+        try:
+            self._process.wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the worker at once; its zygotes see that it is gone, kill what they run and end."""
+        self.hang_up()
+        self._process.kill()
+        self._process.wait()

@@ -48,13 +48,13 @@ def make_folder(folder: str) -> None:
     for name in BOX_FOLDERS:
         path = os.path.join(folder, name)
         if os.path.lexists(path):
-            _remove(path)
+            remove(path)
         if os.path.lexists(path):  # too deep to remove: out of the way of the next program
             os.rename(path, os.path.join(folder, f"left-{time.monotonic_ns()}"))
         os.mkdir(path, 0o700)
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
     """Remove a tree whose folders may have lost their modes."""
     import shutil  # brings compression libraries with it, and every mapped file makes each fork dearer
 

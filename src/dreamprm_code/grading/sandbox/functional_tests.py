@@ -12,13 +12,14 @@ from .jobs import GraderGone, Settings, Tests, WorkerBroken
 from .judge import TestOutcome, goes_on, judge_missing_result, judge_result
 from .orders import FUNCTIONAL, KILL, OFFICIAL_FUNCTIONAL, OFFICIAL_STDIN, End, Order
 from .pipes import Feeder, Pipes, ResultReader, file_in_memory
+from .wire import GraderLine
 from .zygotes import GRACE_S, clean, hear_end, tell
 
 _LOOK_AT_RESULTS_S = 0.05
 
 
 def grade_functional(
-    grader: socket.socket, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
+    grader: GraderLine, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
 ) -> list[TestOutcome]:
     """Run a program's tests up to the first failure, or more (see :func:`.judge.goes_on`), in another process then.
 
@@ -45,7 +46,7 @@ def _order(settings: Settings, tests: Tests, num_tests: int) -> Order:
 
 
 def _run(
-    grader: socket.socket,
+    grader: GraderLine,
     zygote: socket.socket,
     settings: Settings,
     text: int,
@@ -74,6 +75,7 @@ def _run(
             deadline = time.monotonic() + settings.limits.wall * max(1, order.num_tests) + GRACE_S
             end: End | None = None
             while end is None:
+                grader.give_sign_of_life()
                 events = [fd for fd, _ in poller.poll(_LOOK_AT_RESULTS_S * 1000)]
                 if grader.fileno() in events:
                     raise GraderGone

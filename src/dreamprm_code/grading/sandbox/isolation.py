@@ -125,6 +125,7 @@ def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
     child = os.fork()
     if child:
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
+        sc.prctl(sc.PR_SET_PDEATHSIG, 9)  # of the supervisor; takes the whole pid namespace along
         asker.close()
         os.closerange(3, keeper.fileno())
         os.closerange(keeper.fileno() + 1, 1 << 16)
@@ -299,6 +300,7 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
 
 
 def _confine_on_host(sandbox: Sandbox, limits: Limits) -> None:
+    sc.prctl(sc.PR_SET_PDEATHSIG, 9)
     set_limits(sandbox, limits)
     sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
     if sandbox.level == "landlock":

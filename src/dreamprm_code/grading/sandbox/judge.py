@@ -20,6 +20,7 @@ from .isolation import Limits
 from .jobs import HarnessFailure, Settings, Tests
 from .orders import End
 
+REASON_LENGTH = 300
 _MEMORY_ERRORS = ("MemoryError", "numpy._core._exceptions._ArrayMemoryError", "numpy.core._exceptions._ArrayMemoryError")
 
 
@@ -35,6 +36,16 @@ class TestOutcome:
     cpu: float = 0.0
     ends_process: bool = False
     output: str | None = None
+
+    def __post_init__(self) -> None:
+        self.reason = printable(self.reason)
+
+
+def printable(text: str) -> str:
+    """A reason as it may be stored and shown: one line of at most 300 characters, without control characters and halves of
+    surrogate pairs, whoever wrote it."""
+    text = text[:REASON_LENGTH]
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 LIMITS = ("time_limit", "memory_limit", "output_limit")

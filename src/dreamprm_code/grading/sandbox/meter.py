@@ -145,6 +145,13 @@ def anyone_left() -> bool:
             return False
 
 
+def wait_for_children(seconds: float) -> None:
+    """Until no child is left, but at most so long."""
+    deadline = time.monotonic() + seconds
+    while anyone_left() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def reap_everyone() -> None:
     """Wait for killed processes; returns when no child is left."""
     while True:

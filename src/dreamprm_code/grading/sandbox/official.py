@@ -270,7 +270,9 @@ def decode(value: Any) -> Any:
             return object()
     if kind == "number" and len(items) == 1:
         try:
-            return fractions.Fraction(items[0])
+            # a short text may spell a number of which no computer can write out all digits
+            exponent = int(str(items[0]).lower().partition("e")[2] or 0)
+            return fractions.Fraction(items[0]) if abs(exponent) <= INT_DIGITS else object()
         except (TypeError, ValueError, ZeroDivisionError):
             return object()
     return object()

@@ -32,8 +32,8 @@ PRELUDE_MODULES = (
 PRELUDE_AS_MODULES = PRELUDE_MODULES[:16]
 FUNCTIONAL_RECURSION_LIMIT = 50_000
 
-NOT_COMPILED = 97
-"""Exit status of a process whose program is not Python."""
+NOT_COMPILED = b"!"
+"""Where a program's code would lie, the first byte of the compiler's complaint (marshalled code begins otherwise)."""
 
 _DEPTH = 8  # frames between the interpreter's start and the program, which the recursion limit shall not count
 _loads = json.loads
@@ -103,7 +103,7 @@ def run_stdin(compiled: bool, keep_code: bool) -> int:
     """Run the program at descriptor 3 on the real standard streams; returns the exit status.
 
     The text is compiled in the first test; with ``keep_code`` its code is left at descriptor 4 for the tests after it. The
-    compiler's complaint goes there too, with exit status :data:`NOT_COMPILED`.
+    compiler's complaint goes there too, after :data:`NOT_COMPILED`.
     """
     if compiled:
         code = marshal.loads(read_all(3))
@@ -111,8 +111,8 @@ def run_stdin(compiled: bool, keep_code: bool) -> int:
         try:
             code = compile_source(read_all(3))
         except BaseException as error:
-            write_all(4, describe_compile_error(error).encode("utf-8", "replace"))
-            return NOT_COMPILED
+            write_all(4, NOT_COMPILED + describe_compile_error(error).encode("utf-8", "replace"))
+            return 1
         if keep_code:
             write_all(4, marshal.dumps(code))
     os.closerange(3, 5)

@@ -14,6 +14,7 @@ from .judge import TestOutcome, goes_on, judge_end
 from .orders import KILL, STDIN, End, Order
 from .pipes import Feeder, Pipes, file_in_memory, read_some
 from .program import NOT_COMPILED
+from .wire import GraderLine
 from .zygotes import GRACE_S, clean, hear_end, tell
 
 _STDERR_KEPT = 4096
@@ -22,7 +23,7 @@ _QUIET_START_MS = 3
 
 
 def grade_stdin(
-    grader: socket.socket, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
+    grader: GraderLine, zygote: socket.socket, settings: Settings, tests: Tests, source: bytes, all_tests: bool
 ) -> list[TestOutcome]:
     """Run a program's tests up to the first failure, or more (see :func:`.judge.goes_on`).
 
@@ -41,8 +42,8 @@ def grade_stdin(
             if not end.clean:
                 clean(zygote)
             outcome = judge_end(end, errors, settings)
-            if first and os.waitstatus_to_exitcode(end.status) == NOT_COMPILED:
-                return [TestOutcome("compile_error", os.pread(compiled, 1000, 0).decode("utf-8", "replace"))]
+            if first and (complaint := os.pread(compiled, 1000, 0)).startswith(NOT_COMPILED):
+                return [TestOutcome("compile_error", complaint[len(NOT_COMPILED) :].decode("utf-8", "replace"))]
             if outcome.verdict == "passed":
                 printed = output.decode("utf-8", "replace")
                 if settings.keep_outputs and index < tests.num_public:
@@ -60,7 +61,7 @@ def grade_stdin(
 
 
 def _run(
-    grader: socket.socket, zygote: socket.socket, settings: Settings, order: Order, fds: list[int], text: bytes, cap: int
+    grader: GraderLine, zygote: socket.socket, settings: Settings, order: Order, fds: list[int], text: bytes, cap: int
 ) -> tuple[End, bytes, bytes]:
     """One test: feed, collect at most ``cap`` bytes, and wait for its end; returns that, the output, and the last errors."""
     with Pipes() as pipes:
@@ -82,6 +83,7 @@ def _run(
         end: End | None = None
         deadline = time.monotonic() + settings.limits.wall + GRACE_S
         while True:
+            grader.give_sign_of_life()
             progressed = False
             for fd, _ in poller.poll(0 if end is not None else 1000):
                 if fd == pipes.output_read or fd == pipes.error_read:

@@ -1,40 +1,38 @@
 """The trusted side of a worker: takes jobs from the grader, has them run test by test, answers with verdicts.
 
-Started as ``python worker_start.py FD``: one process for each worker, one job at a time. Messages from and to the grader
+Started by ``worker_start.py``: one process for each worker, one job at a time. Messages from and to the grader
 are JSON lists, the first item of each its kind:
 
 ==========================================================  ===========================================================
 grader says                                                 supervisor says
 ==========================================================  ===========================================================
-settings (once, an object)                                  ``ready level refused`` or ``refused reason``
+settings (once, an object)                                  ``ready level refused`` or ``refused reasons`` (the worker ends)
 ``problem number func_name inputs outputs tolerance
 num_public``
 ``forget number``
 ``grade job problem_number code all_tests``                 ``graded job answer``, ``failed job reason`` (try again) or
-                                                            ``broken job reason`` (the worker ends)
+                                                            ``broken job reason`` (the worker ends); ``alive`` meanwhile
 ==========================================================  ===========================================================
 """
 
 from __future__ import annotations
 
-import json
-import socket
 import time
 from typing import Any
 
 from . import syscalls as sc
-from . import wire
 from .compare import Tolerance
 from .functional_tests import grade_functional
 from .isolation import Limits
 from .jobs import GraderGone, HarnessFailure, Settings, Tests, WorkerBroken
-from .judge import TestOutcome
+from .judge import TestOutcome, printable
 from .stdin_tests import grade_stdin
+from .wire import GraderLine
 from .zygotes import start_zygotes
 
 
 class Supervisor:
-    def __init__(self, grader: socket.socket, settings: Settings):
+    def __init__(self, grader: GraderLine, settings: Settings):
         self.grader = grader
         self.settings = settings
         self.problems: dict[int, Tests] = {}
@@ -72,9 +70,10 @@ class Supervisor:
 
     def serve(self) -> None:
         """Answer the grader's messages until it hangs up, or the worker breaks."""
-        self._send("ready", self.zygotes.level, self.refused)
+        self.grader.send("ready", self.zygotes.level, self.refused)
         while True:
-            kind, *content = json.loads(wire.receive(self.grader))
+            kind, *content = self.grader.receive()
+            self.grader.give_sign_of_life()
             if kind == "problem":
                 number, func_name, inputs, outputs, tolerance, num_public = content
                 self.problems[number] = Tests(func_name, inputs, outputs, Tolerance(*tolerance), num_public)
@@ -85,30 +84,30 @@ class Supervisor:
                 try:
                     answer = self.grade(self.problems[number], code, all_tests)
                 except WorkerBroken as error:
-                    self._send("broken", job, str(error))
+                    self.zygotes.close()
+                    self.grader.send("broken", job, printable(str(error)))
                     return
                 except (HarnessFailure, OSError, ValueError) as error:
-                    self._send("failed", job, f"{type(error).__name__}: {error}")
+                    self.grader.send("failed", job, printable(f"{type(error).__name__}: {error}"))
                 else:
-                    self._send("graded", job, answer)
-
-    def _send(self, *message: Any) -> None:
-        wire.send(self.grader, json.dumps(message).encode())
+                    self.grader.send("graded", job, answer)
 
 
 def main(fd: int) -> None:
-    grader = socket.socket(fileno=fd)
-    received = json.loads(wire.receive(grader))
+    sc.prctl(sc.PR_SET_PDEATHSIG, 9)  # of the grader's thread; one that has ended before has closed the socket
+    grader = GraderLine(fd)
+    received = grader.receive()
     settings = Settings(**(received | {"limits": Limits(**received["limits"])}))
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
+    sc.prctl(sc.PR_SET_CHILD_SUBREAPER, 1)  # what a zygote leaves behind comes here
     try:
         supervisor = Supervisor(grader, settings)
     except HarnessFailure as error:
-        wire.send(grader, json.dumps(["refused", str(error)]).encode())
+        grader.send("refused", str(error))
         return
     try:
         supervisor.serve()
-    except (EOFError, ConnectionError, BrokenPipeError, GraderGone):
+    except (EOFError, ConnectionError, GraderGone):
         pass
     finally:
         supervisor.zygotes.close()

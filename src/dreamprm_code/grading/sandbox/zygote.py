@@ -24,6 +24,7 @@ import sys
 import time
 from dataclasses import replace
 from resource import RUSAGE_CHILDREN, getrusage
+from typing import NoReturn
 
 from . import folders, isolation, meter, official, program
 from . import syscalls as sc
@@ -39,6 +40,7 @@ USUAL_IMPORTS = (
 
 _exit = os._exit  # a program may replace os._exit
 _FDS_SPACE = socket.CMSG_SPACE(4 * MAX_FDS)
+_THREAD_STACK = 8 << 20  # as everywhere; else the C library takes the stack limit, which is the whole memory here
 _FIRST_LOOK_MS = 100
 _LOOK_EVERY_MS = 50
 
@@ -62,6 +64,7 @@ class Zygote:
         self._names = program.names_with_prelude()
         program.make_streams()
         program.prepare_interpreter()
+        sc.set_thread_stack(_THREAD_STACK)
         isolation.confine_zygote(self.sandbox, self.limits)
         os.chdir(self.sandbox.work)
         _forget_own_modules()
@@ -74,8 +77,7 @@ class Zygote:
         while True:
             message, ancillary, _, _ = receive(MESSAGE_BYTES, _FDS_SPACE)
             if not message:
-                self._kill_all()
-                _exit(0)
+                self._end()
             if message[:1] == RUN:
                 fds = ancillary[0][2]
                 self._run_test(Order.unpack(message), list(struct.unpack(f"={len(fds) // 4}i", fds)))
@@ -133,8 +135,7 @@ class Zygote:
                 elif self.connection.recv(1) == KILL:
                     exceeded = "killed"
                 else:
-                    self._kill_all()
-                    _exit(0)
+                    self._end()
             if ended or exceeded:
                 break
             if watch is None:
@@ -174,6 +175,13 @@ class Zygote:
         if watch.wall() > limits.wall:
             return "sleep" if watch.sleep > limits.sleep else "wall"
         return None
+
+    def _end(self) -> NoReturn:
+        """The supervisor has hung up, or is dead."""
+        self._kill_all()
+        if not self.sandbox.has_pid_namespace:
+            folders.remove(self.sandbox.folder)
+        _exit(0)
 
     def _kill_all(self) -> None:
         if self.sandbox.has_pid_namespace:

@@ -9,7 +9,7 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from . import official
+from . import meter, official
 from . import syscalls as sc
 from .folders import make_folder
 from .isolation import enter_folder_level, enter_namespaces
@@ -20,6 +20,7 @@ from .zygote import Zygote
 GRACE_S = 60.0
 """How long a zygote may take beyond the limits of what it runs."""
 
+_END_S = 5.0
 _NUMPY = re.compile(rb"\b(?:numpy|scipy|pandas)\b")
 
 
@@ -45,10 +46,12 @@ class Zygotes:
         return self.numpy
 
     def close(self) -> None:
-        """Hang up: the zygotes kill what they run and end."""
+        """Hang up: the zygotes kill what they run and end. Whatever is left of a zygote that was killed ends here."""
         self.plain.close()
         self.numpy.close()
         if self.level != "namespaces":
+            meter.wait_for_children(_END_S)
+            meter.kill_descendants()
             import subprocess
 
             # not shutil.rmtree: what programs have left may be nested deeper than the interpreter's stack
