@@ -29,9 +29,8 @@ from dreamprm_code.grading import GraderConfig
 from dreamprm_code.grading.verdicts import with_verdicts
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
 from dreamprm_code.manifest import check_resume, git_commit, read_manifest, sha256_of, write_manifest
-from dreamprm_code.prm import PRM
-from dreamprm_code.prm.checkpoint import read_config
-from dreamprm_code.prm.scoring import StepSettings
+from dreamprm_code.prm import PRM, StepSettings
+from dreamprm_code.prm.folders import read_config
 from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import CorrectedLabel, Problem, RecordError, Solution, SolutionScores, StepLabel
@@ -247,8 +246,7 @@ class Scorer:
             return self.prm.steps
         if self.checkpoint.is_file():
             return StepSettings()
-        text = read_config(self.checkpoint)["input"]
-        return StepSettings(text["max_functions"], text["granularity"])
+        return read_config(self.checkpoint).input.steps
 
 
 def checkpoint_sha256(path: Path) -> str:

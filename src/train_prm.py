@@ -24,8 +24,9 @@ from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
+from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.model import LoraSettings, freeze_lower_layers
-from dreamprm_code.prm.scoring import PRM, StepSettings, best_dtype
+from dreamprm_code.prm.scoring import best_dtype
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.settings import OneOf

@@ -32,8 +32,7 @@ from pydantic import Field
 from cli import run_stage
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_bytes_atomic
-from dreamprm_code.prm import PRM
-from dreamprm_code.prm.scoring import StepSettings
+from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.selection import (

@@ -112,6 +112,7 @@ def test_forward_mode_derivatives_equal_reverse_mode_ones():
         return torch.func.functional_call(model, dict(zip(names, values, strict=True)), (batch, "math"))
 
     with torch.no_grad():
+        model(batch, "math")  # the layout that it keeps must not be made inside the transform
         _, tangent = torch.func.jvp(logits, tuple(p.detach() for p in parameters), tuple(direction))
     for step, value in enumerate(model(batch, "segments")):
         gradient = torch.autograd.grad(value, parameters, retain_graph=True)

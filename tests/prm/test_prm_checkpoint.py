@@ -10,6 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from prm_samples import PROGRAMS, TWO_STEPS, scatter_weights, tiny_prm
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -20,11 +21,11 @@ from transformers import (
 )
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.export import export
 from dreamprm_code.prm.input_text import prm_text, program_prefixes
-from dreamprm_code.prm.model import LoraSettings
-from dreamprm_code.prm.scoring import PRM, StepSettings
+from dreamprm_code.prm.model import LoraSettings, lora_parameters
 
 
 def plain_backbone(folder: Path, tokenizer, shape: str = "tiny", seed: int = 0) -> Path:
@@ -113,6 +114,35 @@ def test_the_fingerprint_is_the_same_in_every_precision(tmp_path, tokenizer):
         assert PRM.from_pretrained(tmp_path / "prm", dtype=dtype).model.decoder.dtype == dtype
 
 
+@pytest.mark.parametrize("trained_in", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_checkpoint_is_scored_in_the_precision_of_its_training(tmp_path, tokenizer, problem, trained_in):
+    prm = PRM.create(plain_backbone(tmp_path / "base", tokenizer), dtype=trained_in)
+    scatter_weights(prm.model)
+    prm.save_pretrained(tmp_path / "prm")
+    again = PRM.from_pretrained(tmp_path / "prm", trainable=True)
+    assert again.model.decoder.dtype == trained_in
+    assert again.score(problem, PROGRAMS) == prm.score(problem, PROGRAMS)
+    assert {weight.dtype for _, weight in lora_parameters(again.model)} == {torch.float32}
+    precise = PRM.from_pretrained(tmp_path / "prm", dtype=torch.float32)
+    assert {weight.dtype for weight in precise.model.parameters()} == {torch.float32}
+    assert_equal_scores(prm, precise, problem, tolerance=0.05)
+
+
+@pytest.mark.parametrize("trained_in", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_folder_of_version_1_still_loads(tmp_path, tokenizer, problem, trained_in):
+    """Its configuration did not say in which precision it was trained, and float16 changes the fingerprint."""
+    prm = PRM.create(plain_backbone(tmp_path / "base", tokenizer), dtype=trained_in)
+    scatter_weights(prm.model)
+    prm.save_pretrained(tmp_path / "prm")
+    path = tmp_path / "prm" / "prm_config.json"
+    config = json.loads(path.read_text())
+    old = {name: config[name] for name in ("kind", "version", "input", "lora", "backbone")}
+    path.write_text(json.dumps(old | {"format_version": 1}))
+    again = PRM.from_pretrained(tmp_path / "prm", dtype=trained_in, trainable=True)
+    assert again.score(problem, PROGRAMS) == prm.score(problem, PROGRAMS)
+    assert PRM.from_pretrained(tmp_path / "prm").model.decoder.dtype in (torch.float32, trained_in)
+
+
 def test_a_tokenizer_that_would_read_differently_is_not_written(tmp_path, tokenizer):
     from tokenizers import pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -126,8 +156,6 @@ def test_a_tokenizer_that_would_read_differently_is_not_written(tmp_path, tokeni
 
 
 def test_missing_and_broken_parts_are_named(tmp_path, tokenizer):
-    from safetensors.torch import load_file, save_file
-
     folder = tmp_path / "prm"
     prm = tiny_prm(tokenizer)
     prm.save_pretrained(folder)
@@ -171,8 +199,66 @@ def test_a_configuration_without_its_parts_is_refused(tmp_path, tokenizer):
     config = json.loads((folder / "prm_config.json").read_text())
     for part in ("input", "backbone", "lora"):
         (folder / "prm_config.json").write_text(json.dumps({name: value for name, value in config.items() if name != part}))
-        with pytest.raises(UserError, match=f"prm_config.json: its '{part}' must give"):
+        with pytest.raises(UserError, match=f"prm_config.json: '{part}' is missing"):
             PRM.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("input", "max_length"), "2048"),
+        (("input", "granularity"), "paragraph"),
+        (("lora", "rank"), 0),
+        (("lora", "target_modules"), "q_proj"),
+        (("backbone", "fingerprint"), None),
+        (("dtype",), "int8"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_its_place(tmp_path, tokenizer, place, value):
+    folder = tmp_path / "prm"
+    tiny_prm(tokenizer).save_pretrained(folder)
+    config = json.loads((folder / "prm_config.json").read_text())
+    part = config
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    (folder / "prm_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=f"prm_config.json: '{'.'.join(place)}' is {value!r}") as error:
+        PRM.from_pretrained(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["head", "adapter", "backbone", "exported", "released"])
+def test_weights_that_are_not_finite_are_one_clear_error(tmp_path, tokenizer, kind):
+    folder = tmp_path / "prm"
+    if kind == "released":
+        base = plain_backbone(tmp_path / "base", tokenizer)
+        state = released_state(*plain_released_model(base))
+        state["reward_head.bias"] = torch.tensor([float("nan")])
+        torch.save(state, tmp_path / "x.pt")
+        with pytest.raises(UserError, match=r"x\.pt: reward_head\.bias holds values that are not finite"):
+            PRM.from_pretrained(tmp_path / "x.pt", base_model=str(base))
+        return
+    if kind == "exported":
+        export(tiny_prm(tokenizer), folder)
+    else:
+        tiny_prm(tokenizer).save_pretrained(folder)
+    name = {"head": "head", "adapter": "adapter_model", "backbone": "backbone/model", "exported": "model"}[kind]
+    path = folder / f"{name}.safetensors"
+    tensors = load_file(path)
+    tensors[max(tensors)].view(-1)[1] = float("inf")
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match="not finite") as error:
+        PRM.from_pretrained(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta"])
+def test_a_device_that_is_not_here_is_one_clear_error(tmp_path, tokenizer, device):
+    tiny_prm(tokenizer).save_pretrained(tmp_path / "prm")
+    with pytest.raises(UserError, match=f"device '{device}' cannot be used here") as error:
+        PRM.from_pretrained(tmp_path / "prm", device=device)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["exported", "ours"])

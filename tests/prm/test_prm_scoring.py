@@ -7,8 +7,8 @@ import torch
 from prm_samples import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS, make_problem, tiny_prm
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.input_text import program_prefixes
-from dreamprm_code.prm.scoring import PRM, StepSettings
 
 
 def separate_scores(prm: PRM, problem, programs) -> list[list[float]]:

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -167,15 +166,6 @@ class Layout:
             self._masks[key] = masks
         return self._masks[key]
 
-    def prepare(self, window: int | None, dtype: torch.dtype) -> None:
-        """Make what the implementation needs for this window and precision, if it is not there yet."""
-        if self.implementation == "flex":
-            self.block_mask(window)
-        elif self.implementation == "dense":
-            self.dense_mask(window)
-        else:
-            self.segment_masks(window, dtype)
-
     def dense_mask(self, window: int | None) -> Tensor:
         """Boolean [T, T]; True = sees."""
         key = ("dense", window)
@@ -193,11 +183,14 @@ class Layout:
 
 
 def layout_of(batch: TreeBatch, implementation: str, smallest_window: int | None = None) -> Layout:
-    """The batch's layout for an implementation, made once. ``smallest_window`` is that of the backbone's layers."""
+    """The batch's layout for an implementation, made once. ``smallest_window`` is that of the backbone's layers.
+
+    It keeps masks from pass to pass. Tensors made inside a transform of ``torch.func`` end with it, so such code runs the batch
+    once outside before; ``torch.autograd.forward_ad`` needs no such care.
+    """
     key = (implementation, smallest_window)
     if key not in batch.cache:
-        with temporarily_clear_interpreter_stack():
-            batch.cache[key] = Layout(batch, implementation, smallest_window)
+        batch.cache[key] = Layout(batch, implementation, smallest_window)
     return batch.cache[key]
 
 
@@ -336,9 +329,6 @@ def tree_attention(
         plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
         return plain(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs)
     window = tree_layout.window(sliding_window)
-    # Masks are kept from pass to pass: make them outside torch.func's transforms, whose tensors end with the transform.
-    with temporarily_clear_interpreter_stack():
-        tree_layout.prepare(window, query.dtype)
     if tree_layout.implementation == "flex":
         attended = _flex(query, key, value, tree_layout, window, scaling)
     elif tree_layout.implementation == "dense":

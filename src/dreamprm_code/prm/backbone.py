@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -32,7 +33,6 @@ from transformers.utils import logging
 from dreamprm_code.errors import UserError
 from dreamprm_code.manifest import sha256_of
 from dreamprm_code.prm.attention import ATTENTION_NAME, register
-from dreamprm_code.prm.sharding import unsharded
 
 # Model types whose attention was compared, layer kinds included, with separate sequences. Anything else is refused rather than
 # computed wrongly: a model may add sinks, caps, biases or chunks that ancestors-only attention knows nothing of.
@@ -228,9 +228,25 @@ def norms_in_float64(backbone: nn.Module) -> None:
             module.forward = forward.__get__(module)
 
 
+def cast_backbone(backbone: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Weights in another precision. Buffers (the rotary frequencies) keep theirs, as if the weights had been read in it."""
+    if dtype == backbone.dtype:
+        return
+    for parameter in backbone.parameters():
+        parameter.data = parameter.data.to(dtype)
+    backbone.config.dtype = dtype
+    if dtype == torch.float64:
+        norms_in_float64(backbone)
+
+
+def unsharded(weight: torch.Tensor) -> torch.Tensor:
+    """The whole tensor; collective where the weight is a process's share of one (:mod:`dreamprm_code.prm.sharding`)."""
+    return weight.full_tensor() if isinstance(weight, DTensor) else weight
+
+
 @torch.no_grad()
 def fingerprint(backbone: nn.Module) -> str:
-    """A short hash of sampled frozen weights, rounded to bfloat16 so that it is the same for float32 and bfloat16 loads.
+    """A short hash of sampled frozen weights, rounded to bfloat16: the same for float32 and bfloat16, not for float16.
 
     Recognises a wrong base model whatever file or hub it came from. Collective where the backbone is sharded.
     """

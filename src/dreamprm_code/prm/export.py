@@ -9,33 +9,17 @@ dropout.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 from transformers.initialization import no_init_weights
 
-from dreamprm_code import __version__
-from dreamprm_code.prm.backbone import base_weights, find_backbone, load_backbone, quiet_transformers
-from dreamprm_code.prm.checkpoint import (
-    CONFIG_FILE,
-    FORMAT_VERSION,
-    CheckpointError,
-    encoder_of,
-    input_config,
-    load_head,
-    read_config,
-    save_tokenizer,
-    write_folder,
-)
+from dreamprm_code.prm.backbone import base_weights, quiet_transformers
+from dreamprm_code.prm.folders import CheckpointConfig, CheckpointError, dtype_name, save_tokenizer, text_config, write_folder
 from dreamprm_code.prm.model import PRMModel
-
-if TYPE_CHECKING:
-    from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.prm.scoring import PRM
 
 _CARD = Path(__file__).with_name("exported_model_card.md")
 
@@ -82,8 +66,7 @@ def export(prm: PRM, path: str | Path, dtype: torch.dtype = torch.float32) -> st
         with quiet_transformers():
             merged.save_pretrained(folder)
         save_tokenizer(encoder.tokenizer, folder)
-        described = {"kind": "merged", "format_version": FORMAT_VERSION, "version": __version__, "input": input_config(prm)}
-        (folder / CONFIG_FILE).write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        CheckpointConfig(kind="merged", dtype=dtype_name(dtype), input=text_config(encoder, prm.steps)).write(folder)
         card = _CARD.read_text(encoding="utf-8")
         fields = {"architecture": architecture, "step_token": encoder.step_token, "step_token_id": encoder.step_token_id}
         for name, value in fields.items():
@@ -101,30 +84,3 @@ def _pad_token_id(prm: PRM) -> int:
         if token is not None and token != prm.encoder.step_token_id:
             return int(token)
     raise CheckpointError("the tokenizer has neither a padding nor an end token, one of which readers of the export need")
-
-
-def load_exported(path: Path, config: dict[str, Any] | None, device: torch.device, dtype: torch.dtype) -> PRM:
-    """A PRM from an exported folder; raises CheckpointError."""
-    from dreamprm_code.prm.scoring import PRM, StepSettings
-
-    config = config or read_config(path)
-    source = find_backbone(str(path.resolve()))
-    decoder = load_backbone(source, dtype, seed=0)
-    head = load_head(_head_weights(path), decoder.config.hidden_size, dtype, path)
-    text = config["input"]
-    model = PRMModel(decoder, head, source).to(device).eval()
-    return PRM(model, encoder_of(path, text), StepSettings(text["max_functions"], text["granularity"]))
-
-
-def _head_weights(path: Path) -> dict[str, Tensor]:
-    """``score.*`` from the folder's safetensors files."""
-    found = {}
-    files = sorted(path.glob("*.safetensors"))
-    for file in files:
-        with safe_open(file, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 (not a dict)
-                if name.startswith("score."):
-                    found[name.removeprefix("score.")] = tensors.get_tensor(name)
-    if "weight" not in found:
-        raise CheckpointError(f"{path}: no score.weight in its {len(files)} safetensors files")
-    return found

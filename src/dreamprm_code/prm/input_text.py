@@ -12,6 +12,7 @@ Two formats, each a template in ``prompts/``:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dreamprm_code.errors import UserError
@@ -21,6 +22,17 @@ from dreamprm_code.steps import split_program
 FORMATS = ("native", "released")
 
 _FIELDS = ("platform", "question_id", "question_title", "question_content", "starter_code")
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How the PRM splits programs: part of what it was trained on, so part of its checkpoint."""
+
+    max_functions: int = 10
+    granularity: str = "function"
+
+
+DEFAULT_STEPS = StepSettings()
 
 
 def load_template(format: str) -> str:

@@ -14,7 +14,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,12 +23,9 @@ from transformers.initialization import no_init_weights
 
 from dreamprm_code.prm.attention import ATTENTION_NAME, register
 from dreamprm_code.prm.backbone import find_backbone, load_backbone, load_config, load_tokenizer, norms_in_float64
-from dreamprm_code.prm.checkpoint import CheckpointError, load_head
 from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.folders import CheckpointError, load_head, require_finite
 from dreamprm_code.prm.model import LoraSettings, PRMModel, wrap_with_lora
-
-if TYPE_CHECKING:
-    from dreamprm_code.prm.scoring import PRM
 
 _PUBLISHED_ALPHA = 16.0
 _BACKBONE = "lm.base_model.model.model."
@@ -97,12 +94,10 @@ def infer_lora(weights: dict[str, Tensor], alpha: float, path: Path) -> LoraSett
 
 
 def load_released(
-    path: Path, base_model: str, gguf_file: str | None, lora_alpha: float | None, device: torch.device, dtype: torch.dtype
-) -> PRM:
+    path: Path, base_model: str, gguf_file: str | None, lora_alpha: float | None, dtype: torch.dtype
+) -> tuple[PRMModel, StepEncoder]:
     """See :meth:`dreamprm_code.prm.scoring.PRM.from_pretrained`. ``base_model`` gives configuration and tokenizer, and
     the frozen weights too where the file has only LoRA and head."""
-    from dreamprm_code.prm.scoring import PRM, StepSettings
-
     state = read_state_dict(path)
     head_weights = {
         name.removeprefix("reward_head."): tensor for name, tensor in state.items() if name.startswith("reward_head.")
@@ -112,6 +107,7 @@ def load_released(
     if not weights or "weight" not in head_weights or unknown:
         shown = ", ".join((unknown or sorted(state))[:3])
         raise CheckpointError(f"{path}: expected keys {_BACKBONE}... and reward_head.weight, found {shown}, ...")
+    require_finite(state.items(), path)
     lora = infer_lora(weights, lora_alpha or _PUBLISHED_ALPHA, path)
 
     source = find_backbone(base_model, gguf_file)
@@ -130,9 +126,8 @@ def load_released(
         parameter.requires_grad_("lora_" in name)
 
     head = load_head(head_weights, decoder.config.hidden_size, dtype, path)
-    model = PRMModel(backbone, head, None if is_complete else source).to(device).eval()
-    encoder = StepEncoder(load_tokenizer(source), "released", model.max_length)
-    return PRM(model, encoder, StepSettings())
+    model = PRMModel(backbone, head, None if is_complete else source)
+    return model, StepEncoder(load_tokenizer(source), "released", model.max_length)
 
 
 def _empty_decoder(config: Any, dtype: torch.dtype) -> PreTrainedModel:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,8 +17,9 @@ from transformers import PreTrainedTokenizerBase
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
+from dreamprm_code.prm.checkpoint import load, save
 from dreamprm_code.prm.encoding import StepEncoder
-from dreamprm_code.prm.input_text import program_prefixes
+from dreamprm_code.prm.input_text import DEFAULT_STEPS, StepSettings, program_prefixes
 from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
 from dreamprm_code.prm.sharding import is_sharded, shard_backbone
 from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
@@ -28,24 +28,25 @@ from dreamprm_code.records import Problem
 Progress = Callable[[int, int], None]  # steps scored so far, steps in all
 
 
-@dataclass(frozen=True)
-class StepSettings:
-    """How the PRM splits programs: part of what it was trained on, so part of its checkpoint."""
+def find_device(name: str | torch.device | None) -> torch.device:
+    """The device of that name, or by default CUDA where there is one.
 
-    max_functions: int = 10
-    granularity: str = "function"
-
-
-def best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    Raises:
+        UserError: there is no such device here.
+    """
+    try:
+        device = torch.device(name if name is not None else "cuda" if torch.cuda.is_available() else "cpu")
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(f"device '{name}' cannot be used here ({reason}); choose cpu, cuda or another that torch has") from None
+    return device
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively (CUDA from 8.0, CPUs with AVX-512 BF16 or AMX), else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
-    multiplies_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if device.type == "cpu" and multiplies_bfloat16 else torch.float32
+    """For training: bfloat16 on GPUs that multiply it natively (from 8.0), else float32, the same on every CPU."""
+    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if native else torch.float32
 
 
 class PRM:
@@ -59,7 +60,7 @@ class PRM:
         self,
         model: PRMModel,
         encoder: StepEncoder,
-        steps: StepSettings = StepSettings(),
+        steps: StepSettings = DEFAULT_STEPS,
         max_tokens: int | None = None,
     ):
         self.model = model
@@ -79,7 +80,7 @@ class PRM:
         format: str = "native",
         max_length: int | None = None,
         step_token: str | None = None,
-        steps: StepSettings = StepSettings(),
+        steps: StepSettings = DEFAULT_STEPS,
         head_bias: bool = False,
         seed: int = 0,
         attention: str = "auto",
@@ -108,19 +109,18 @@ class PRM:
 
         ``base_model`` overrides where our folder's backbone is, and names the released checkpoint's
         (``Qwen/Qwen2.5-Coder-3B`` by default); ``lora_alpha`` is for the released checkpoint alone, which does not hold it
-        (default: the published 16). Device and dtype default to the best at hand. LoRA takes the dtype too, unless the
-        model is to be trained on (``trainable``): then it stays in float32.
+        (default: the published 16). ``dtype`` is by default the precision in which the backbone was trained, as the
+        checkpoint records it (float32 where it does not), so that scores are the same on every machine but for rounding;
+        ``device`` is CUDA where there is one. LoRA takes the dtype too, unless the model is to be trained on
+        (``trainable``): then it stays in float32.
 
         Raises:
-            UserError: no such checkpoint, a wrong base model, missing or surplus weights, a file that holds code.
+            UserError: no such checkpoint or device, a wrong base model, missing, surplus or broken weights, a file that
+                holds code.
         """
-        from dreamprm_code.prm.checkpoint import load
-
-        device = torch.device(device) if device is not None else best_device()
-        dtype = dtype or best_dtype(device)
-        prm = load(path, base_model, gguf_file, lora_alpha, device, dtype)
+        prm = cls(*load(Path(path), base_model, gguf_file, lora_alpha, find_device(device), dtype))
         if not trainable:
-            cast_lora(prm.model, dtype)
+            cast_lora(prm.model, prm.model.decoder.dtype)
         return prm
 
     def save_pretrained(self, path: str | Path) -> None:
@@ -128,9 +128,7 @@ class PRM:
 
         Every process of a sharded backbone calls it; the first one writes.
         """
-        from dreamprm_code.prm.checkpoint import save
-
-        save(self, path)
+        save(self.model, self.encoder, self.steps, Path(path))
 
     def shard_backbone(self, device: str | torch.device) -> None:
         """Spread a backbone that one device cannot hold over the devices of torchrun's processes.
@@ -234,6 +232,9 @@ class PRM:
         gradient_free = torch.no_grad() if is_sharded(self.model) else torch.inference_mode()
         try:
             with gradient_free:
-                return torch.sigmoid(self.model(collate(trees)).double()).tolist()
+                score_S = torch.sigmoid(self.model(collate(trees)).double())
         finally:
             self.model.train(training)
+        if not torch.isfinite(score_S).all():
+            raise UserError(f"scores in {self.model.decoder.dtype} are not finite; load the PRM with dtype float32")
+        return score_S.tolist()

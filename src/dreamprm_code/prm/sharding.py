@@ -20,20 +20,15 @@ so a device never holds more than the shares made so far and one layer.
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
-from torch.distributed.tensor.debug import _clear_sharding_prop_cache
 
 from dreamprm_code.errors import UserError
-
-if TYPE_CHECKING:
-    from dreamprm_code.prm.model import PRMModel
+from dreamprm_code.prm.model import PRMModel
 
 
 def shard_backbone(model: PRMModel, device: torch.device) -> None:
@@ -59,11 +54,6 @@ def is_sharded(module: nn.Module) -> bool:
     return any(isinstance(part, FSDPModule) for part in module.modules())
 
 
-def unsharded(weight: Tensor) -> Tensor:
-    """The whole tensor; collective where the weight is a share of one."""
-    return weight.full_tensor() if isinstance(weight, DTensor) else weight
-
-
 def writes_files(module: nn.Module) -> bool:
     """False in all but the first process of a sharded module, which every process saves together."""
     return not is_sharded(module) or dist.get_rank() == 0
@@ -75,5 +65,7 @@ def forget_meshes() -> None:
     Their modules refer to themselves, and torch remembers how it handled their tensors; both keep the group's threads alive,
     which may abort the process if the interpreter ends first.
     """
+    from torch.distributed.tensor.debug import _clear_sharding_prop_cache  # torch has no public name for it
+
     gc.collect()
     _clear_sharding_prop_cache()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamprm_code.jsonl import write_bytes_atomic
-from dreamprm_code.prm.scoring import StepSettings
+from dreamprm_code.prm import StepSettings
 from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel, TableRow
 from dreamprm_code.report.explorer import ExplorerData, pack, problem_entry
 from dreamprm_code.report.page import ReportFigure, render_page
