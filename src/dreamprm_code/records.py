@@ -27,6 +27,7 @@ k-th function, and the prefix of the last step is the whole program (paper, sect
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
@@ -131,6 +132,41 @@ class Problem(Record):
     public_test_cases: str
     private_test_cases: str
     metadata: str
+
+    @classmethod
+    def from_tests(cls, tests: Iterable[tuple[Any, Any]], func_name: str | None = None, question_id: str = "problem") -> Self:
+        """A problem of your own from its tests alone, all of them public.
+
+        Without ``func_name`` a test is (standard input, expected output), two strings. With it, a test is (arguments, expected
+        result): a list or tuple of JSON values and one JSON value.
+
+        >>> Problem.from_tests([("3", "6")])
+        >>> Problem.from_tests([((3, [1, 2]), 6)], func_name="solve")
+
+        Raises:
+            RecordError: there is no test, or one is not of that form.
+        """
+        rows = []
+        for number, (given, wanted) in enumerate(tests):
+            if func_name is not None and isinstance(given, (list, tuple)):
+                try:
+                    given, wanted = "\n".join(map(json.dumps, given)), json.dumps(wanted)
+                except (TypeError, ValueError) as error:
+                    raise RecordError(f"test {number} is not JSON data ({error})") from None
+            elif func_name is not None or not (isinstance(given, str) and isinstance(wanted, str)):
+                form = (
+                    "(standard input, expected output), two strings" if func_name is None else "([arguments], expected result)"
+                )
+                raise RecordError(f"test {number} is not {form}")
+            rows.append({"input": given, "output": wanted, "testtype": "functional" if func_name else "stdin"})
+        if not rows:
+            raise RecordError("a problem needs at least one test")
+        nothing = dict.fromkeys(
+            set(cls.model_fields) - {"question_id", "public_test_cases", "private_test_cases", "metadata"}, ""
+        )
+        metadata = json.dumps({"func_name": func_name} if func_name else {})
+        tests_text = json.dumps(rows, ensure_ascii=False)
+        return cls(question_id=question_id, public_test_cases=tests_text, private_test_cases="[]", metadata=metadata, **nothing)
 
     @property
     def func_name(self) -> str | None:

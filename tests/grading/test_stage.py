@@ -179,8 +179,8 @@ def test_livecodebench_results_that_cannot_be_written_are_refused_before_grading
 
 def test_the_ray_engine_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(GradingError, match="pip install"):
-        open_grader(GraderConfig(), "ray")
+    with pytest.raises(GradingError, match="pip install"), open_grader(GraderConfig(), "ray"):
+        pass
 
 
 def test_the_ray_engine_gives_the_same_verdicts(root, python, files):

@@ -1,31 +1,58 @@
 """Grading untrusted programs by unit tests: isolated, limited by CPU time, compared outside the program.
 
->>> with Grader(GraderConfig(workers=2)) as grader:
-...     results = list(grader.grade([GradeRequest("a", problem, code)]))
+>>> grade(problem, "print(2 * int(input()))").verdict
+<Verdict.PASSED: 'passed'>
+
+and for many programs
+
+>>> with open_grader(GraderConfig(workers=2), say=print) as grader:
+...     results = list(grader.grade(GradeRequest(n, problem, code) for n, code in enumerate(codes)))
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dreamprm_code.grading.config import GraderConfig, GradingError
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult
+from dreamprm_code.records import Problem
 
 if TYPE_CHECKING:
     from dreamprm_code.grading.ray_engine import RayGrader
 
 
-def open_grader(config: GraderConfig, engine: str = "local") -> Grader | RayGrader:
-    """A grader with worker processes here, or with workers on a Ray cluster.
+@contextmanager
+def open_grader(
+    config: GraderConfig, engine: str = "local", say: Callable[[str], None] | None = None
+) -> Iterator[Grader | RayGrader]:
+    """A grader with worker processes here, or with workers on a Ray cluster; ``say`` is told the isolation level reached.
 
     Raises:
-        GradingError: the engine is "ray" and the package is not installed.
+        GradingError: the isolation asked for is not to be had, or the engine is "ray" and the package is not installed.
     """
     if engine == "local":
-        return Grader(config)
-    from dreamprm_code.grading.ray_engine import RayGrader
+        grader: Grader | RayGrader = Grader(config)
+    else:
+        from dreamprm_code.grading.ray_engine import RayGrader
 
-    return RayGrader(config)
+        grader = RayGrader(config)
+    with grader:
+        if say is not None:
+            say(grader.describe_isolation())
+        yield grader
 
 
-__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderConfig", "GradingError", "open_grader"]
+def grade(problem: Problem, code: str, config: GraderConfig | None = None) -> GradeResult:
+    """The verdict on one program; starts a worker for it (0.1 s), so use a :class:`Grader` for many.
+
+    Raises:
+        TestCaseError: the problem's tests cannot be decoded.
+        GradingError: programs cannot be isolated here.
+    """
+    with Grader(config) as grader:
+        return grader.submit(GradeRequest(problem.question_id, problem, code)).result()
+
+
+__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderConfig", "GradingError", "grade", "open_grader"]

@@ -12,6 +12,20 @@ COMPAT_MODES = ("none", "livecodebench")
 ENGINES = ("local", "ray")
 
 
+UNPROTECTED = {
+    "landlock": "programs may see which processes run on this host, and their names",
+    "rlimits": "programs may read, write and delete whatever this user may, use the network and signal other processes: "
+    "only for programs that you would run yourself",
+}
+"""What a weaker level does not protect."""
+
+_HOW_TO_ENABLE = (
+    "enable user namespaces (on the host: sysctl user.max_user_namespaces=10000, on Ubuntu besides "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker: --security-opt seccomp=unconfined --security-opt "
+    "systempaths=unconfined; docs/grading.md has the rest), or name the level rlimits, at which "
+)
+
+
 class GradingError(UserError):
     """A setting or input that cannot be graded with; the message says what to change."""
 
@@ -26,8 +40,9 @@ class GraderConfig:
     gives it no processor, and makes the program ungraded, not failed. A test that used up its CPU time while holding more
     than half of ``memory_limit_mb`` counts as ``memory_limit`` (see :mod:`dreamprm_code.grading.sandbox.judge`).
 
-    ``isolation`` is ``auto`` (the strongest level to be had), a level's name, or ``required:LEVEL`` (refuse anything
-    weaker); levels are described in :mod:`dreamprm_code.grading.sandbox.isolation`.
+    ``isolation`` is ``auto`` (``namespaces``, else ``landlock``, else an error), a level's name, or ``required:LEVEL`` (that
+    level or a stronger one). ``rlimits`` protects nothing from malice and is never chosen unless it is named. What each
+    level promises: docs/grading.md.
 
     ``keep_outputs`` adds fingerprints of the outputs on public tests to the results; for these the remaining public tests are
     run after a failure, too, unless a limit was the failure.
@@ -67,13 +82,17 @@ class GraderConfig:
     def levels(self) -> tuple[str, ...]:
         """Isolation levels to try, strongest first."""
         if self.isolation == "auto":
-            return LEVELS
+            return LEVELS[:-1]
         required, _, level = self.isolation.rpartition(":")
         if level not in LEVELS or required not in ("", "required"):
             raise GradingError(
                 f"isolation is {self.isolation!r}; choose auto, {', '.join(LEVELS)} or required:LEVEL with one of these"
             )
         return LEVELS[: LEVELS.index(level) + 1] if required else (level,)
+
+    def describe_refusal(self, reasons: str) -> str:
+        """Why no level that was asked for is to be had, and what to do about it, in one line."""
+        return f"programs cannot be isolated as asked ({reasons}); {_HOW_TO_ENABLE}{UNPROTECTED['rlimits']}"
 
     def limits(self) -> Limits:
         return Limits(
@@ -85,3 +104,9 @@ class GraderConfig:
             file=self.file_limit_mb << 20,
             processes=self.processes,
         )
+
+
+def describe_isolation(level: str, refused: dict[str, str]) -> str:
+    """For the user, in one line: the level reached, why no stronger one, and what it leaves unprotected."""
+    reasons = "".join(f"; {stronger} is not to be had here ({reason})" for stronger, reason in refused.items())
+    return f"isolation {level}{reasons}" + (f"; {UNPROTECTED[level]}" if level in UNPROTECTED else "")

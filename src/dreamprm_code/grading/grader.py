@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dreamprm_code.grading.config import GraderConfig, GradingError
+from dreamprm_code.grading.config import GraderConfig, GradingError, describe_isolation
 from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
 from dreamprm_code.grading.sandbox.judge import LIMITS
@@ -126,6 +126,10 @@ class Grader:
         self._pool = WorkerPool(self.config, self._finish, self._pool_ended)
         self.isolation, self.refused = self._pool.isolation, self._pool.refused
         return self
+
+    def describe_isolation(self) -> str:
+        """For the user, in one line: the level reached, why no stronger one, and what it leaves unprotected."""
+        return describe_isolation(self.isolation, self.refused)
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()

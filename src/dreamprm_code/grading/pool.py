@@ -165,7 +165,7 @@ class WorkerPool:
                 self._lose(worker, content[1])
                 return
             elif kind == "refused":
-                self._lose(worker, content[0])
+                self._lose(worker, self._config.describe_refusal(content[0]))
                 return
             elif kind == "ready":
                 self._failed_starts = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-from dreamprm_code.grading.config import GraderConfig, GradingError
+from dreamprm_code.grading.config import GraderConfig, GradingError, describe_isolation
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult, results_in_completion_order
 
 
@@ -54,6 +54,9 @@ class RayGrader:
             raise GradingError(f"a Ray worker could not start grading ({str(error).splitlines()[-1]})") from None
         self.isolation, self.refused = levels[0]
         return self
+
+    def describe_isolation(self) -> str:
+        return describe_isolation(self.isolation, self.refused)
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
