@@ -77,7 +77,7 @@ def main(config: Config) -> None:
     identity = asdict(settings) | {
         "problems": sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
     }
-    del identity["workers"], identity["isolation"], identity["keep_outputs"]
+    del identity["workers"], identity["isolation"], identity["keep_outputs"], identity["keep_results"]
     check_resume(config.out, identity)
     wanted = Counter(program.question_id for program in iter_programs(config.solutions))
     problems = {

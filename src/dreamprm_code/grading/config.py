@@ -45,7 +45,8 @@ class GraderConfig:
     level promises: docs/grading.md.
 
     ``keep_outputs`` adds fingerprints of the outputs on public tests to the results; for these the remaining public tests are
-    run after a failure, too, unless a limit was the failure.
+    run after a failure, too, unless a limit was the failure. ``keep_results`` gives what functions returned, as JSON, in the
+    place of fingerprints and for every test: to compute expected results with a reference program.
     """
 
     workers: int = 1
@@ -58,6 +59,7 @@ class GraderConfig:
     processes: int = 64
     all_tests: bool = False
     keep_outputs: bool = False
+    keep_results: bool = False
     isolation: str = "auto"
     compat: str = "none"
 

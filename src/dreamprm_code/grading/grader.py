@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import queue
 import sys
 import threading
@@ -17,12 +19,13 @@ from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
 from dreamprm_code.grading.sandbox.judge import LIMITS
 from dreamprm_code.grading.worker import DecodedProblem
-from dreamprm_code.problems import test_cases
+from dreamprm_code.problems import ProblemTests, test_cases
 from dreamprm_code.records import Problem, Verdict
 
 _AHEAD_PER_WORKER = 16
 _DECODED_BYTES = 256 << 20
 _REMEMBERED_RESULTS = 100_000
+_LOG = logging.getLogger(__name__)
 
 
 class GradeRequest(NamedTuple):
@@ -115,6 +118,7 @@ class Grader:
         self._results: OrderedDict[Hashable, tuple] = OrderedDict()
         self._decoded: OrderedDict[Hashable, DecodedProblem] = OrderedDict()
         self._decoded_bytes = 0
+        self._named: set[Hashable] = set()
         self._pool: WorkerPool | None = None
         self._closed_because = "the grader is not open"
         self.isolation = ""
@@ -148,6 +152,9 @@ class Grader:
         """
         future: Future[GradeResult] = Future()
         problem = self._decode(request.problem)
+        if problem.fault:
+            future.set_result(GradeResult(request.key, *_ungraded(problem, problem.fault)))
+            return future
         identity = (problem.key, hashlib.sha256(request.code.encode("utf-8", "surrogatepass")).digest())
         with self._lock:
             if self._pool is None:
@@ -186,8 +193,12 @@ class Grader:
             [test.output for test in tests.all],
             stated_tolerance(problem.question_content) if self.config.compat == "none" else Tolerance(),
             len(tests.public),
+            fault_of(tests),
         )
         with self._lock:
+            if decoded.fault and key not in self._named:
+                self._named.add(key)
+                _LOG.warning("problem %s cannot be graded: %s", problem.question_id, decoded.fault)
             if key not in self._decoded:
                 self._decoded[key] = decoded
                 self._decoded_bytes += decoded.num_bytes
@@ -213,28 +224,20 @@ class Grader:
 
     def _finish(self, job: _Job, answer: dict[str, Any] | str) -> None:
         if isinstance(answer, str):
-            answer = {
-                "verdict": Verdict.HARNESS_ERROR,
-                "reason": f"could not be graded: {answer}",
-                "failed_test": None,
-                "num_tests": len(job.problem.inputs),
-                "cpu_seconds": 0.0,
-                "wall_seconds": 0.0,
-                "test_verdicts": [],
-                "outputs": None,
-            }
-        fields = (
-            Verdict(answer["verdict"]),
-            answer["reason"],
-            answer["failed_test"],
-            answer["num_tests"],
-            answer["cpu_seconds"],
-            answer["wall_seconds"],
-            tuple(Verdict(verdict) for verdict in answer["test_verdicts"]),
-            # one object for equal fingerprints: most programs that are remembered print the same
-            answer["outputs"] and tuple(output and sys.intern(output) for output in answer["outputs"]),
-            job.problem.num_public,
-        )
+            fields = _ungraded(job.problem, answer)
+        else:
+            fields = (
+                Verdict(answer["verdict"]),
+                answer["reason"],
+                answer["failed_test"],
+                answer["num_tests"],
+                answer["cpu_seconds"],
+                answer["wall_seconds"],
+                tuple(Verdict(verdict) for verdict in answer["test_verdicts"]),
+                # one object for equal fingerprints: most programs that are remembered print the same
+                answer["outputs"] and tuple(output and sys.intern(output) for output in answer["outputs"]),
+                job.problem.num_public,
+            )
         with self._lock:
             self._running.pop(job.identity, None)
             if fields[0] is not Verdict.HARNESS_ERROR:
@@ -245,6 +248,27 @@ class Grader:
         for key, future in requests:
             if future.set_running_or_notify_cancel():
                 future.set_result(GradeResult(key, *fields))
+
+
+def fault_of(tests: ProblemTests) -> str:
+    """What is wrong with a problem's functional tests, so that no program can be judged by them; "" if nothing is."""
+    for number, test in enumerate(tests.all):
+        if test.testtype == "functional":
+            for what, texts in (("input", test.input.split("\n")), ("output", [test.output])):
+                try:
+                    for text in texts:
+                        if what == "output" or text.strip():
+                            json.loads(text, parse_int=len, parse_float=len)  # integers may be longer than Python reads
+                except (ValueError, RecursionError) as error:
+                    form = "JSON values, one a line" if what == "input" else "a JSON value"
+                    return f"the {what} of test {number} is not {form} ({error})"
+    return ""
+
+
+def _ungraded(problem: DecodedProblem, reason: str) -> tuple:
+    """The fields of a GradeResult for a program that could not be graded."""
+    reason = f"could not be graded: {reason}"
+    return (Verdict.HARNESS_ERROR, reason, None, len(problem.inputs), 0.0, 0.0, (), None, problem.num_public)
 
 
 def results_in_completion_order(

@@ -43,6 +43,7 @@ class DecodedProblem(NamedTuple):
     outputs: list[str]
     tolerance: Tolerance
     num_public: int
+    fault: str = ""
 
     @property
     def num_bytes(self) -> int:
@@ -80,6 +81,7 @@ class Worker:
             "limits": asdict(limits),
             "official": config.compat == "livecodebench",
             "keep_outputs": config.keep_outputs,
+            "keep_results": config.keep_results,
         }
         self._send(settings)
 

@@ -12,12 +12,13 @@ from .isolation import Limits
 @dataclass(frozen=True)
 class Settings:
     """What the grader asks of a worker; ``levels`` are tried in turn. ``keep_outputs`` asks for fingerprints of
-    the outputs on public tests."""
+    the outputs on public tests, ``keep_results`` for the results themselves, as JSON, in their place (of functions only)."""
 
     levels: tuple[str, ...]
     limits: Limits
     official: bool = False
     keep_outputs: bool = False
+    keep_results: bool = False
     memory_folder_bytes: int = 64 << 20
 
 

@@ -8,6 +8,7 @@ whether a processor was quick enough to let it fill all of it, or not.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -142,7 +143,11 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
         return TestOutcome("wrong_answer", str(value), cpu)
     if status != b"+":
         return TestOutcome("runtime_error", "the program wrote into the channel of its results")
-    output = _fingerprint(value, tests) if settings.keep_outputs and index < tests.num_public else None
+    output = None
+    if settings.keep_results:
+        output = json.dumps(value)
+    elif settings.keep_outputs and index < tests.num_public:
+        output = _fingerprint(value, tests)
     expected = tests.expected_lines(index) if tests.func_name is None else tests.expected_value(index)
     try:
         if not settings.official:

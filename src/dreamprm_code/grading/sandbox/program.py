@@ -210,9 +210,10 @@ def _check_keys(value: Any) -> None:
 def run_functional(names: dict[str, Any], func_name: str) -> int:
     """Load the program at descriptor 3 once, then call its function for each line of standard input; returns the exit status.
 
-    A line of input is the JSON of a test's input text (one JSON value a line, the arguments). A line of results, written
-    to descriptor 4, is ``status CPU-seconds JSON`` with status ``+`` (a value), ``-`` (no data: a message), ``!`` (an
-    exception: a message), ``?`` (the program could not be loaded: a message) or ``#`` (nor compiled: a message).
+    A line of input is the JSON of a test's input text (one JSON value a line, the arguments; none, no argument).
+    A line of results, written to descriptor 4, is ``status CPU-seconds JSON`` with status ``+`` (a value), ``-`` (no data: a
+    message), ``!`` (an exception: a message), ``?`` (the program could not be loaded: a message) or ``#`` (nor compiled: a
+    message).
     """
     clock = time.process_time
     inputs = io.BufferedReader(io.FileIO(os.dup(0)), 1 << 16)
@@ -242,7 +243,7 @@ def run_functional(names: dict[str, Any], func_name: str) -> int:
     for line in inputs:
         started = clock()
         try:
-            arguments = [_loads(part) for part in _loads(line).split("\n")]
+            arguments = [_loads(part) for part in _loads(line).split("\n") if part.strip()]
             text = as_json(make()(*arguments))
         except NotData as error:
             send("-", _dumps(str(error)))

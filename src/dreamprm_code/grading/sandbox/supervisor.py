@@ -52,7 +52,9 @@ class Supervisor:
             "cpu_seconds": round(sum(outcome.cpu for outcome in outcomes), 6),
             "wall_seconds": round(time.monotonic() - started, 6),
             "test_verdicts": [outcome.verdict for outcome in outcomes],
-            "outputs": [outcome.output for outcome in outcomes] if self.settings.keep_outputs else None,
+            "outputs": [outcome.output for outcome in outcomes]
+            if self.settings.keep_outputs or self.settings.keep_results
+            else None,
         }
 
     def _outcomes(self, tests: Tests, code: str, all_tests: bool) -> list[TestOutcome]:
