@@ -1,7 +1,7 @@
 """One bi-level step: Betty's darts on separate padded prefixes against the exact hypergradient on token trees.
 
-Same rows, same model, same run. Both cover every label of the window (the released code's accumulation covers the last of eight
-micro-batches). A step is: training gradient of a window of prefixes, optimizer step, outer gradient on whole programs of
+Same rows, same model, same run. Both cover every label of the batch (the released code's accumulation covers the last of eight
+micro-batches). A step is: training gradient of a batch of prefixes, optimizer step, outer gradient on whole programs of
 another problem, hypergradient, label step. "no hypergradient" does all but the last two on trees: the bound.
 """
 
@@ -118,7 +118,7 @@ def step_of(
     )
     run = BiLevelRun(config, data, folder, model, {})
     set_dropout(model, False)
-    return measure(run.engine.train_step, run.device, args.repeats, warm_up=not isinstance(model, SeparatePrefixes)), run
+    return measure(run.take_step, run.passes.device, args.repeats, warm_up=not isinstance(model, SeparatePrefixes)), run
 
 
 def main(args: argparse.Namespace) -> None:
@@ -130,7 +130,7 @@ def main(args: argparse.Namespace) -> None:
     tokens = [sum(unit.item.num_tokens for unit in side) for side in (trees.inner, trees.outer)]
     plain = [sum(len(unit.item) for unit in side) for side in (separate.inner, separate.outer)]
     print(f"{args.shape}, {args.dtype}, {device}, {torch.get_num_threads()} threads, inner optimizer {args.optimizer}")
-    print(f"window: {len(inner.programs)} programs, {len(trees.keys)} labels; outer: {len(separate.outer)} programs")
+    print(f"batch: {len(inner.programs)} programs, {len(trees.keys)} labels; outer: {len(separate.outer)} programs")
     print(f"tokens (inner + outer): separate {plain[0]:,} + {plain[1]:,}, trees {tokens[0]:,} + {tokens[1]:,}")
     print(f"{'':<44}{'wall s':>10}{'CPU s':>10}{'peak MiB':>10}{'against darts':>15}{'labels updated':>16}")
     ways = (

@@ -2,7 +2,7 @@
 
     python benchmarks/hypergradients.py        # about five minutes on one core; writes benchmarks/results/hypergradients.md
 
-float64, one inner step of a window of eight trees after twenty warm-up steps, LoRA and head of the size of trained ones (a new
+float64, one inner step of a batch of eight trees after twenty warm-up steps, LoRA and head of the size of trained ones (a new
 LoRA is zero: dropout before it would change nothing). "relative error" is of the gradient itself for the exact way; Betty's
 leave out the optimizer and are scaled as well as possible. Medians over seeds, the worst in brackets. "as released": dropout
 0.05 in the two passes of the difference and only the last of eight micro-batches (the rows of the others get nothing).
@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "bilev
 import torch
 from betty.hypergradient import jvp_fn_mapping
 from betty.hypergradient.darts import darts
+from reference import double_backward
 from synthetic import tree_data
 from torch import Tensor
 
 from dreamprm_code.bilevel import TrainConfig
-from dreamprm_code.bilevel.data import Window, Windows
-from dreamprm_code.bilevel.reference import double_backward
+from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
 from dreamprm_code.prm.model import LoraSettings, PRMModel, build_model, lora_parameters
 
@@ -40,15 +40,15 @@ WARM = 20
 
 def darts_as(dropout: bool, last_only: bool) -> Any:
     def hypergradient(vector: Sequence[Tensor], curr: Any, prev: Any, sync: bool) -> Any:
-        window = curr.cur_batch
+        batch = curr.cur_batch
         if last_only:
-            curr.cur_batch = Window(window.units[-1:])
+            curr.cur_batch = Batch(batch.units[-1:])
         set_dropout(curr.module, dropout)
         curr.config.type = "darts"
         try:
             return darts(vector, curr, prev, sync)
         finally:
-            curr.cur_batch = window
+            curr.cur_batch = batch
             set_dropout(curr.module, False)
 
     return hypergradient
@@ -56,8 +56,8 @@ def darts_as(dropout: bool, last_only: bool) -> Any:
 
 WAYS = {
     "exact (ours)": "exact",
-    "Betty darts, no dropout, whole window": "darts",
-    "Betty darts, dropout 0.05, whole window": "darts_dropout",
+    "Betty darts, no dropout, whole batch": "darts",
+    "Betty darts, dropout 0.05, whole batch": "darts_dropout",
     "Betty darts, no dropout, last micro-batch": "darts_last",
     "Betty darts as released": "darts_released",
 }
@@ -82,15 +82,15 @@ def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
         run = BiLevelRun(config, data, Path(folder), scattered(model), {})
         set_dropout(model, False)
         for _ in range(WARM):
-            run.engine.train_step()
-        inner = Windows(data.inner, config.batch_programs, config.seed)
+            run.take_step()
+        inner = Batches(data.inner, config.batch_programs, config.seed)
         inner.skip_to(WARM)
-        outer = Windows(data.outer, config.outer_programs, config.seed + 1)
+        outer = Batches(data.outer, config.outer_programs, config.seed + 1)
         rows = torch.arange(len(data.mc_value))
         tables = run.table.labels(rows), run.table.weights(rows)
-        both = double_backward(config, model, run.prm.optimizer, run.reader, inner.next(), outer.next(), *tables)
+        both = double_backward(config, run.passes, run.inner.optimizer, inner.next(), outer.next(), *tables)
         expected = both[0 if config.learn == "labels" else 1]
-        run.engine.train_step()
+        run.take_step()
         found = run.outer.last_gradient_R
     cosine = torch.cosine_similarity(found, expected, dim=0).item()
     scale = 1.0 if config.hypergradient == "exact" else (found @ expected / (found @ found)).item()
@@ -103,7 +103,7 @@ def rows(learned: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
     for learn, loss, (optimizer, clip), (micro_tokens, batches) in cases:
         for name, hypergradient in WAYS.items():
             if batches == 1 and hypergradient in ("darts_last", "darts_released"):
-                continue  # the last micro-batch is the whole window
+                continue  # the last micro-batch is the whole batch
             config = TrainConfig(
                 learn=learn, loss=loss, optimizer=optimizer, clip=clip, hypergradient=hypergradient, lr=1e-3,
                 micro_tokens=micro_tokens, inner_only_steps=WARM, bilevel_steps=1, batch_programs=12, outer_programs=8,

@@ -17,8 +17,8 @@ from dreamprm_code.prm.sharding import shard_backbone
 
 __all__ = ["one_thread"]  # a fixture
 
-# Each unit a pass of its own, windows of three to five units: the first process has one pass more than the second. Kept
-# outputs end in the middle of a window, at another place in each process.
+# Each unit a pass of its own, batches of three to five units: the first process has one pass more than the second. Kept
+# outputs end in the middle of a batch, at another place in each process.
 UNEVEN = {"micro_tokens": 1, "batch_programs": 5, "outer_programs": 5, "keep_gib": 1e-4}
 
 

@@ -60,7 +60,7 @@ def test_no_decay_an_untouched_row_keeps_its_value():
     assert learned.all_labels()[1] == 0.0
 
 
-def test_prior_pulls_the_windows_rows_by_their_standard_deviation():
+def test_prior_pulls_the_batchs_rows_by_their_standard_deviation():
     """Row 2: 8 of 16, shrunk share 9/18 = 0.5, sd = sqrt(0.25 / 16) = 0.125; a pull of 0.025 takes 0.2 of the distance away."""
     assert binomial_sd(torch.tensor([0.5], dtype=torch.float64), torch.tensor([16.0])).item() == pytest.approx(0.125)
     learned = table("labels")

@@ -17,7 +17,7 @@ from synthetic import tree_data
 from torch import nn
 
 from dreamprm_code.bilevel import TrainConfig, tensor_data, train
-from dreamprm_code.bilevel.data import Windows
+from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled
 from dreamprm_code.errors import UserError
@@ -75,8 +75,8 @@ def test_warm_up_reads_no_clean_program_and_moves_no_label(tmp_path):
     config = quiet(inner_only_steps=3, bilevel_steps=1, batch_programs=8)
     run = BiLevelRun(config, tree_data(), tmp_path, build_model("random:tiny"), {})
     for taken in (0, 0, 0, 1):
-        run.engine.train_step()
-        assert run.outer.windows.taken == taken
+        run.take_step()
+        assert run.outer_batches.taken == taken
         assert (run.table.movement()["max_movement"] > 0) == (taken == 1)
 
 
@@ -123,14 +123,14 @@ def test_log_and_tensorboard_files(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_windows_are_the_same_after_a_skip_and_hold_enough_programs():
+def test_batches_are_the_same_after_a_skip_and_hold_enough_programs():
     units = tree_data().inner
-    straight = Windows(units, 4, seed=3)
+    straight = Batches(units, 4, seed=3)
     seen = [straight.next() for _ in range(9)]
-    resumed = Windows(units, 4, seed=3)
+    resumed = Batches(units, 4, seed=3)
     resumed.skip_to(5)
     assert [resumed.next() for _ in range(4)] == seen[5:]
-    assert all(sum(unit.num_programs for unit in window.units) >= 4 for window in seen)
+    assert all(sum(unit.num_programs for unit in batch.units) >= 4 for batch in seen)
 
 
 def test_schedules():
@@ -233,7 +233,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
 
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_equal_one(tmp_path):
-    """The same global windows under torchrun: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
+    """The same global batches under torchrun: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
 
     Sums are taken in another order, and Adam divides small gradients by themselves: in float32 it is 1e-4.
     """

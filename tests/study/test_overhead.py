@@ -8,6 +8,7 @@ import overhead
 import pytest
 
 from byte_tokenizer import byte_tokenizer
+from dreamprm_code import bilevel
 from dreamprm_code.errors import UserError
 
 
@@ -25,12 +26,36 @@ def config(root: Path, tmp_path: Path) -> overhead.Config:
     )
 
 
-def test_every_mode_passes_once_over_the_same_data(config):
-    rows = {mode: overhead.measure(config, "32x2", 8, mode) for mode in overhead.MODES}
-    assert {row["steps"] for row in rows.values()} == {2} and len({row["labels"] for row in rows.values()}) == 1
+def test_each_mode_is_what_its_name_says_over_the_same_data(config, monkeypatch):
+    """`none` corrects nothing, both others correct every label, each in its own way; only one of them asks Betty."""
+    trainings = {}
+
+    def train(settings, *arguments):
+        trainings[mode] = settings.hypergradient, bilevel.train(settings, *arguments)
+        return trainings[mode][1]
+
+    monkeypatch.setattr(overhead, "train", train)
+    rows = {}
+    for mode in overhead.MODES:
+        rows[mode] = overhead.measure(config, "32x2", 8, mode)
+    labels = {mode: result.labels for mode, (_, result) in trainings.items()}
+    start = labels.pop("none")
+    assert all(sum(one != other for one, other in zip(found, start, strict=True)) > 4 for found in labels.values())
+    assert labels["labels, exact"] != labels["labels, Betty darts"]
+    assert [trainings[mode][0] for mode in labels] == ["exact", "darts"]
+    assert {row["steps"] for row in rows.values()} == {2} and {row["labels"] for row in rows.values()} == {len(start)}
     assert all(row["seconds"] > 0 and row["peak_mib"] > 100 for row in rows.values())
-    text = overhead.table(list(rows.values()), {})
-    assert "| random 32x2 |" in text and text.count("| 1.00 |") >= 1
+
+
+def test_ratios_are_to_the_training_without_correction():
+    row = {"backbone": "b", "parameters": 1, "programs": 8, "labels": 9, "tokens": 7, "steps": 2, "peak_mib": 1.0}
+    rows = [
+        {**row, "mode": mode, "seconds": s, "seconds_per_step": s / 2} for mode, s in (("none", 2.0), ("labels, exact", 5.0))
+    ]
+    text = overhead.table(rows, {})
+    assert (
+        "| none | 2 | 2.000 | 1.000 | 1.000 | 1.00 |" in text and "| labels, exact | 2 | 5.000 | 2.500 | 1.000 | 2.50 |" in text
+    )
 
 
 def test_linear_growth_is_found():

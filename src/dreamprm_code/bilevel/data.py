@@ -1,9 +1,4 @@
-"""What training reads: units (steps that one forward reads together) of the inner level, the outer level and validation.
-
-R = rows of the table = steps with a Monte-Carlo label. A unit holds some programs of one problem; its ``item`` is whatever
-``TrainingData.collate`` turns into the model's batch: a token tree for the PRM, a row of features for a toy.
-
-Who belongs where (each problem is on one side only):
+"""Rows of the files into units. Who belongs where (each problem is on one side only):
 
 * inner: the steps of training programs but the last, with Monte-Carlo labels;
 * outer: whole meta programs with their unit-test outcome; with ``train_outcomes`` also the training programs' last steps;
@@ -14,104 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from dreamprm_code.errors import UserError
+from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData, Unit
 from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import build_tree, collate
-from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel
-
-RowKey = tuple[str, int, int]  # question_id, solution_idx, step_idx
-
-
-class DataError(UserError):
-    """Rows from which nothing can be learned; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """``rows`` index the table (inner units), ``outcomes`` are clean labels (outer, validation units): one per scored step."""
-
-    item: Any
-    rows: tuple[int, ...] = ()
-    outcomes: tuple[float, ...] = ()
-    num_programs: int = 1
-    num_tokens: int = 1
-    question_id: str = ""
-
-    @property
-    def num_steps(self) -> int:
-        return len(self.rows) or len(self.outcomes)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """``keys``, ``mc_value``, ``num_rollouts`` describe the table's rows; ``counts`` says what was used and what dropped."""
-
-    keys: tuple[RowKey, ...]
-    mc_value: tuple[float, ...]
-    num_rollouts: tuple[int, ...]
-    inner: tuple[Unit, ...]
-    outer: tuple[Unit, ...]
-    validation: tuple[Unit, ...]
-    collate: Callable[[Sequence[Any]], Any]
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def with_labels(self, labels: Sequence[float]) -> TrainingData:
-        """The same data with other labels in the place of the Monte-Carlo values: to retrain on corrected ones."""
-        if len(labels) != len(self.mc_value):
-            raise ValueError(f"{len(labels)} labels for {len(self.mc_value)} rows")
-        return replace(self, mc_value=tuple(labels))
-
-    def corrected(self, labels: Sequence[float], weights: Sequence[float]) -> list[CorrectedLabel]:
-        """The rows of ``corrected_labels.jsonl``, in the table's order."""
-        return [
-            CorrectedLabel(
-                question_id=key[0],
-                solution_idx=key[1],
-                step_idx=key[2],
-                mc_value=mc_value,
-                corrected_value=label,
-                weight=weight,
-            )
-            for key, mc_value, label, weight in zip(self.keys, self.mc_value, labels, weights, strict=True)
-        ]
-
-
-def tensor_data(
-    features_RF: Tensor,
-    mc_value: Sequence[float],
-    num_rollouts: Sequence[int],
-    outer_features_MF: Tensor,
-    outcomes: Sequence[float],
-    validation_features_VF: Tensor | None = None,
-    validation_outcomes: Sequence[float] = (),
-) -> TrainingData:
-    """One unit per row of features, for a model that maps [S, F] to logit_S: toys, and studies with known truth."""
-
-    def clean(features: Tensor | None, values: Sequence[float]) -> tuple[Unit, ...]:
-        if features is None:
-            return ()
-        return tuple(
-            Unit(row[None], outcomes=(float(value),), question_id=f"q{index}")
-            for index, (row, value) in enumerate(zip(features, values, strict=True))
-        )
-
-    return TrainingData(
-        keys=tuple((f"row{index}", 0, 0) for index in range(len(features_RF))),
-        mc_value=tuple(float(value) for value in mc_value),
-        num_rollouts=tuple(int(count) for count in num_rollouts),
-        inner=tuple(Unit(row[None], rows=(index,), question_id=f"row{index}") for index, row in enumerate(features_RF)),
-        outer=clean(outer_features_MF, outcomes),
-        validation=clean(validation_features_VF, validation_outcomes),
-        collate=torch.cat,
-    )
+from dreamprm_code.records import Problem, Solution, StepLabel
 
 
 def in_validation(question_id: str, share: float, seed: int) -> bool:
@@ -291,63 +196,3 @@ def build_training_data(
         collate,
         dict(sorted(counts.items())),
     )
-
-
-@dataclass(frozen=True)
-class Window:
-    """The units of one step. ``num_steps`` is their number of scored steps over all processes: the loss's denominator."""
-
-    units: tuple[Unit, ...]
-
-    @property
-    def num_steps(self) -> int:
-        return sum(unit.num_steps for unit in self.units)
-
-
-class Windows:
-    """An endless stream of windows: shuffled passes over the units, cut where ``num_programs`` programs are reached.
-
-    Pass p is shuffled by (seed, p) alone, so window k is the same in a run that was resumed, and for any number of processes.
-    """
-
-    def __init__(self, units: Sequence[Unit], num_programs: int, seed: int):
-        if not units:
-            raise DataError("a stream of windows needs at least one unit")
-        self.units, self.num_programs, self.seed = tuple(units), num_programs, seed
-        self.taken = 0
-        self._stream = self._units()
-
-    def _units(self) -> Iterator[Unit]:
-        epoch = 0
-        while True:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            yield from (self.units[index] for index in torch.randperm(len(self.units), generator=generator).tolist())
-            epoch += 1
-
-    def next(self) -> Window:
-        self.taken += 1
-        units: list[Unit] = []
-        programs = 0
-        while programs < self.num_programs:
-            units.append(next(self._stream))
-            programs += units[-1].num_programs
-        return Window(tuple(units))
-
-    def skip_to(self, taken: int) -> None:
-        """Go on after ``taken`` windows; only forwards."""
-        while self.taken < taken:
-            self.next()
-
-
-def micro_batches(units: Sequence[Unit], max_tokens: int) -> Iterator[list[Unit]]:
-    """Cut a window into runs of units of at most ``max_tokens`` together (a larger unit stands alone)."""
-    group: list[Unit] = []
-    size = 0
-    for unit in units:
-        if group and size + unit.num_tokens > max_tokens:
-            yield group
-            group, size = [], 0
-        group.append(unit)
-        size += unit.num_tokens
-    if group:
-        yield group

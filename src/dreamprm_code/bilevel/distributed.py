@@ -1,7 +1,7 @@
-"""Data parallel by torchrun: every process works on its trees of a window, sums are taken over all processes.
+"""Data parallel by torchrun: every process works on its trees of a batch, sums are taken over all processes.
 
 The parameters that move are few (LoRA, head, table), so each process holds all of them and applies the same update; only
-gradients (one flat vector per step), scores of a window's rows and loss sums travel. The window, its row count and the
+gradients (one flat vector per step), scores of a batch's rows and loss sums travel. The batch, its row count and the
 data order are the same for any number of processes, therefore so are the results, up to the order of float additions.
 
 Betty's own ``distributed`` strategy is not used: it needs CUDA, shards the data loader (which changes the data order) and
@@ -46,7 +46,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, items: Sequence[ItemT], rank: int | None = None) -> list[ItemT]:
-        """This process's part of a window, or another's: items rank, rank + world_size, ..."""
+        """This process's part of a batch, or another's: items rank, rank + world_size, ..."""
         return list(items[self.rank if rank is None else rank :: self.world_size])
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:

@@ -1,6 +1,6 @@
 """Per-step losses and the mixed derivatives that hypergradients need.
 
-N = rows of a window. z is a step's logit, y its label, w its loss weight. The window's loss is
+N = rows of a batch. z is a step's logit, y its label, w its loss weight. The batch's loss is
 
     L = (1/N) sum_i w_i l(z_i, ybar_i),   ybar = (1 - smoothing) y + smoothing / 2
 

@@ -80,7 +80,7 @@ class Table(nn.Module):
 
     @torch.no_grad()
     def pull_to_prior(self, rows: Tensor, rate: float) -> None:
-        """Move the window's values towards where they started by ``rate`` of their distance in standard deviations.
+        """Move the batch's values towards where they started by ``rate`` of their distance in standard deviations.
 
         A decoupled step (like AdamW's decay, but towards the Monte-Carlo value): against an optimizer that pushes by at most
         its learning rate, ``rate = strength * learning rate`` lets a label settle at most sd / strength away.
@@ -91,7 +91,7 @@ class Table(nn.Module):
             self.value_R[rows] = self.start_R[rows] + factor * (self.value_R[rows] - self.start_R[rows])
 
     def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float) -> None:
-        """Labels only: the window's labels move ``share`` of the way to what Monte-Carlo value and PRM together say."""
+        """Labels only: the batch's labels move ``share`` of the way to what Monte-Carlo value and PRM together say."""
 
     @torch.no_grad()
     def movement(self) -> dict[str, float]:

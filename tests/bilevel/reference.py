@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dreamprm_code.bilevel.data import Window
+from dreamprm_code.bilevel.batches import Batch
 from dreamprm_code.bilevel.losses import step_losses
-from dreamprm_code.bilevel.problems import Reader
+from dreamprm_code.bilevel.passes import Passes
 from dreamprm_code.bilevel.settings import TrainConfig
 
 
@@ -45,11 +45,10 @@ def stepped(theta: Tensor, grad: Tensor, group: Mapping[str, Any], state: Mappin
 
 def double_backward(
     config: TrainConfig,
-    model: nn.Module,
+    passes: Passes,
     optimizer: torch.optim.Optimizer,
-    reader: Reader,
-    inner: Window,
-    outer: Window,
+    inner: Batch,
+    outer: Batch,
     label_R: Tensor,
     weight_R: Tensor,
 ) -> tuple[Tensor, Tensor]:
@@ -59,19 +58,18 @@ def double_backward(
     """
     label_R = label_R.detach().clone().requires_grad_()
     weight_R = weight_R.detach().clone().requires_grad_()
-    names = [name for name, param in model.named_parameters() if param.requires_grad]
-    params = [param for param in model.parameters() if param.requires_grad]
+    model, names, params = passes.model, passes.names, passes.params
 
-    def loss(values: list[Tensor], window: Window, is_inner: bool) -> Tensor:
+    def loss(values: list[Tensor], batch: Batch, is_inner: bool) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
-        for units, batch in reader.batches(window.units):
-            logit_S = functional_call(model, dict(zip(names, values, strict=True)), (batch,))
+        for units, model_batch in passes.cut(batch.units):
+            logit_S = functional_call(model, dict(zip(names, values, strict=True)), (model_batch,))
             if is_inner:
-                rows = reader.rows(units)
+                rows = passes.rows(units)
                 losses = weight_R[rows] * step_losses(logit_S, label_R[rows], config.loss, config.label_smoothing)
             else:
-                losses = step_losses(logit_S, reader.outcomes(units), config.loss)
-            total = total + losses.sum() / window.num_steps
+                losses = step_losses(logit_S, passes.outcomes(units), config.loss)
+            total = total + losses.sum() / batch.num_steps
         return total
 
     theta = [param.detach().clone().requires_grad_() for param in params]
@@ -84,3 +82,18 @@ def double_backward(
     ]
     by_label, by_weight = torch.autograd.grad(loss(moved, outer, False), [label_R, weight_R])
     return by_label, by_weight
+
+
+def logit_tangents_by_rows(
+    model: nn.Module, batch: Any, theta: Mapping[str, Tensor], direction: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same by one backward pass per row: the reference, and the way for modules without a forward-mode derivative."""
+    leaves = {name: value.detach().requires_grad_() for name, value in theta.items()}
+    with torch.enable_grad():
+        logit_S = functional_call(model, leaves, (batch,))
+    tangents = []
+    for row, logit in enumerate(logit_S):
+        grads = torch.autograd.grad(logit, list(leaves.values()), retain_graph=row + 1 < len(logit_S), allow_unused=True)
+        parts = [(grad * direction[name]).sum() for name, grad in zip(leaves, grads, strict=True) if grad is not None]
+        tangents.append(torch.stack(parts).sum())
+    return logit_S.detach(), torch.stack(tangents)

@@ -1,0 +1,104 @@
+"""Resume checkpoints: all that a killed run needs to go on exactly where it was.
+
+One file ``resume/state.pt`` of tensors and plain values, written atomically and loaded with ``weights_only=True``: trainable
+parameters, both optimizers, the table, the best checkpoint so far and the counters. Data order and dropout follow from the seed
+and the counters, so no random state is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dreamprm_code.bilevel.units import TrainingData
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from dreamprm_code.bilevel.trainer import BiLevelRun
+
+STATE_NAME = "resume/state.pt"
+
+
+class ResumeError(UserError):
+    """A resume checkpoint that does not belong to this run or cannot be read."""
+
+
+def data_fingerprint(data: TrainingData) -> str:
+    """Hash of the table's keys and values and of every unit's place: a run resumes only on the same data."""
+    digest = hashlib.sha256(repr((data.keys, data.mc_value, data.num_rollouts)).encode())
+    for side in (data.inner, data.outer, data.validation):
+        digest.update(repr([(unit.question_id, unit.rows, unit.outcomes, unit.num_tokens) for unit in side]).encode())
+    return digest.hexdigest()[:16]
+
+
+def save_state(out_dir: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:
+    """Replace the resume checkpoint; a kill leaves the old one or the new one."""
+    buffer = io.BytesIO()
+    torch.save({"identity": json.dumps(identity, sort_keys=True), **state}, buffer)
+    write_bytes_atomic(out_dir / STATE_NAME, [buffer.getvalue()])
+
+
+def load_state(out_dir: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The resume checkpoint on the CPU, or None.
+
+    Raises:
+        ResumeError: it was made with other settings or data, or it is damaged.
+    """
+    path = out_dir / STATE_NAME
+    if not path.exists():
+        return None
+    remedy = "choose another data directory, or delete this file to start again"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(state.pop("identity"))
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, AttributeError) as error:
+        raise ResumeError(f"{path}: not a resume checkpoint ({str(error).splitlines()[0]}); {remedy}") from None
+    now = json.loads(json.dumps(identity))
+    if differing := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
+        details = ", ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in differing)
+        raise ResumeError(f"{path} is of a run with other settings ({details}); {remedy}")
+    return state
+
+
+def save(run: BiLevelRun, finished: bool) -> None:
+    """Write the resume checkpoint of a run as it is now; the first process does."""
+    if not run.processes.is_first:
+        return
+    state: dict[str, Any] = {
+        "step": run.step,
+        "finished": finished,
+        "params": run.params(),
+        "optimizer": run.inner.optimizer.state_dict(),
+        "inner_batches": run.inner_batches.taken,
+        "best": run.best,
+        "stale": run.stale,
+    }
+    if run.outer is not None:
+        state["table"] = run.table.value_R.detach().cpu().clone()
+        state["outer_optimizer"] = run.outer.optimizer.state_dict()
+        state["outer_batches"] = run.outer_batches.taken
+    save_state(run.out_dir, run.identity, state)
+
+
+@torch.no_grad()
+def restore(run: BiLevelRun) -> bool:
+    """Take up the resume checkpoint of a killed run, if there is one; True if that run had finished."""
+    state = load_state(run.out_dir, run.identity) if run.config.checkpoint_every else None
+    if state is None:
+        return False
+    run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
+    run.set_params(state["params"])
+    run.inner.optimizer.load_state_dict(state["optimizer"])
+    run.inner_batches.skip_to(state["inner_batches"])
+    if run.outer is not None:
+        run.table.value_R.copy_(state["table"])
+        run.outer.optimizer.load_state_dict(state["outer_optimizer"])
+        run.outer_batches.skip_to(state["outer_batches"])
+    return state["finished"]
