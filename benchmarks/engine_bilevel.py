@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from betty.hypergradient import jvp_fn_mapping
+from betty.hypergradient.darts import darts
 from engine_costs import Measured, measure
 from engine_workload import ProblemTokens, load
 from torch import Tensor, nn
@@ -124,7 +125,6 @@ def step_of(
 def main(args: argparse.Namespace) -> None:
     problems = load(args)
     inner, outer = problems[0], problems[1 % len(problems)]
-    jvp_fn_mapping["no_hypergradient"] = no_hypergradient
     device = torch.device(args.device)
     trees, separate = (make(inner, outer, args.meta_candidates) for make in (tree_data, sequence_data))
     tokens = [sum(unit.item.num_tokens for unit in side) for side in (trees.inner, trees.outer)]
@@ -134,15 +134,15 @@ def main(args: argparse.Namespace) -> None:
     print(f"tokens (inner + outer): separate {plain[0]:,} + {plain[1]:,}, trees {tokens[0]:,} + {tokens[1]:,}")
     print(f"{'':<44}{'wall s':>10}{'CPU s':>10}{'peak MiB':>10}{'against darts':>15}{'labels updated':>16}")
     ways = (
-        ("Betty darts, separate prefixes", separate, "darts", args.batch_size),
-        ("Betty darts, token trees", trees, "darts", args.max_tokens),
-        ("exact, token trees (ours)", trees, "exact", args.max_tokens),
-        ("no hypergradient, token trees (bound)", trees, "no_hypergradient", args.max_tokens),
+        ("Betty darts, separate prefixes", separate, "darts", darts, args.batch_size),
+        ("Betty darts, token trees", trees, "darts", darts, args.max_tokens),
+        ("exact, token trees (ours)", trees, "exact", darts, args.max_tokens),
+        ("no hypergradient, token trees (bound)", trees, "darts", no_hypergradient, args.max_tokens),
     )
     baseline = None
     if args.skip_reference:
         ways = ways[1:]
-    for name, data, hypergradient, micro_tokens in ways:
+    for name, data, hypergradient, jvp_fn_mapping["darts"], micro_tokens in ways:  # the fourth: what Betty does under that name
         gc.collect()  # the model before, which refers to itself
         with device:  # billions of random weights are drawn on the GPU at once
             prm = build_model(f"random:{args.shape}", dtype=getattr(torch, args.dtype), seed=args.seed)

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dreamprm_code.bilevel.hypergradients import HYPERGRADIENTS
 from dreamprm_code.bilevel.losses import LOSSES
+from dreamprm_code.bilevel.method import HYPERGRADIENTS
 from dreamprm_code.bilevel.tables import LEARNABLE
 from dreamprm_code.settings import FrozenSettings, OneOf
 
@@ -16,7 +16,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 
 class TrainConfig(FrozenSettings):
-    """Settings of both levels. A *window* is what one inner step reads; sizes are in programs over all processes."""
+    """Settings of both levels. A *batch* is what one step of a level reads; sizes are in programs over all processes."""
 
     learn: Annotated[str, OneOf(LEARNABLE)] = Field(
         "labels", description="what the outer level learns: labels (the paper), weights (the released code)"
@@ -34,7 +34,7 @@ class TrainConfig(FrozenSettings):
     batch_programs: int = Field(8, ge=1, description="training programs per inner step")
     outer_programs: int = Field(16, ge=1, description="clean programs per outer step")
     outer_every: int = Field(
-        1, ge=1, description="an outer step after every so many inner steps; it corrects the last of their windows"
+        1, ge=1, description="an outer step after every so many inner steps; it corrects the last of their batches"
     )
     micro_tokens: int = Field(4096, ge=1, description="tokens per forward and backward pass; bounds the memory, not the result")
     keep_gib: float = Field(
