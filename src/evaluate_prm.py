@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from tqdm import tqdm
@@ -31,7 +31,7 @@ from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_rows
 from dreamprm_code.manifest import check_resume, git_commit, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.folders import read_config
-from dreamprm_code.problems import iter_problems, read_livecodebench_results, split_by_windows, windows_from
+from dreamprm_code.problems import iter_problems, read_livecodebench_results
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import CorrectedLabel, Problem, RecordError, Solution, SolutionScores, StepLabel
 from dreamprm_code.report import to_text
@@ -46,11 +46,10 @@ Scores = Mapping[tuple[str, int], SolutionScores]
 
 
 class Config(RunSettings):
+    needs_split: ClassVar[bool] = False  # without one, all problems are test problems
+
     out_dir: Path | None = Field(
         None, description="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
-    )
-    windows: dict[str, list[str | None]] = Field(
-        {}, description="contest dates {test: [start, end], ...}, half-open; none: all problems"
     )
     checkpoint: Path | None = Field(None, description="PRM folder or released .pt file (default: prm/ in out_dir or data_dir)")
     base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
@@ -100,7 +99,9 @@ def main(config: Config) -> None:
     in_test = {problem.question_id for problem in problems}
     candidates = [solution for solution in solutions if solution.question_id in in_test]
     if not candidates:
-        raise UserError(f"{solutions_path}: no candidate belongs to a problem of the test window; check problems and windows")
+        raise UserError(
+            f"{solutions_path}: no candidate belongs to a problem of the test part; check problems and windows (or split_file)"
+        )
     if all(solution.passed is None for solution in candidates):
         raise UserError(
             f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py and give its output as --verdicts"
@@ -187,11 +188,10 @@ def read_programs(path: Path) -> list[Solution]:
 
 
 def split_problems(config: Config, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:
-    """The wanted test and training problems; without windows every problem is a test problem. Other problems are not held."""
-    problems = (row for row in iter_problems(config.problems, config.release) if row.question_id in wanted)
-    if not config.windows:
-        return list(problems), []
-    split = split_by_windows(problems, windows_from(config.windows))
+    """The wanted test and training problems; without a split every problem is a test problem. Other problems are not held."""
+    if not config.windows and config.split_file is None:
+        return [row for row in iter_problems(config.problems, config.release) if row.question_id in wanted], []
+    split = config.window_split(wanted)
     return split.require("test"), split.get("train", [])
 
 

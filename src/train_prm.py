@@ -72,7 +72,7 @@ class Config(RunSettings, TrainConfig):
 
 
 def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
-    """Problems of both sides, step labels and meta programs; each row on its side of the windows."""
+    """Problems of both sides, step labels and meta programs; each row on its side of the split."""
     split = config.window_split()
     sides = {side: split.require(side) for side in ("train", "meta")}
     labels_path, meta_path = config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"
@@ -81,14 +81,22 @@ def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[So
         if not rows:
             raise UserError(f"{path}: holds no row; run the stage before this one")
         if outside := sorted({row.question_id for row in rows} - {problem.question_id for problem in sides[side]}):
-            raise UserError(f"{path}: problem {outside[0]} is not in the {side} window ({len(outside)} such problems)")
+            where = split.place_of(outside[0])
+            raise UserError(f"{path}: problem {outside[0]} is {where}, not in the part '{side}' ({len(outside)} such problems)")
     return [*sides["train"], *sides["meta"]], labels, solutions
 
 
 def identity_of(config: Config) -> dict[str, object]:
     """The settings beside the training loop's that decide the result."""
     names = [name for name in Config.model_fields if name not in TrainConfig.model_fields]
-    paths = ("data_dir", "out_dir", "problems", "release", "windows")  # what they hold is known by the data's fingerprint
+    paths = (
+        "data_dir",
+        "out_dir",
+        "problems",
+        "release",
+        "windows",
+        "split_file",
+    )  # what they hold is known by the data's fingerprint
     memory = ("gradient_checkpointing", "shard_backbone")  # they change no result
     return {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
 

@@ -172,7 +172,7 @@ def nothing_graded(config):
     [
         (broken_row, {}, r"step_labels\.jsonl:13: not a StepLabel row: .*'solution_idx' is missing"),
         (no_labels, {}, "holds no row"),
-        (foreign_meta, {}, "problem t0 is not in the meta window"),
+        (foreign_meta, {}, "problem t0 is in the part 'train', not in the part 'meta'"),
         (only_last_steps, {}, "no training program has a step before its last"),
         (nothing_graded, {}, "needs two meta problems with graded programs, found 0"),
         (nothing_graded, {"validation_share": 0.0}, "no graded meta program is left"),

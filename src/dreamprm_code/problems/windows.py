@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.problems.splits import Split
 from dreamprm_code.records import Problem
 
 
@@ -25,28 +26,21 @@ class Window(NamedTuple):
         return f"[{self.start or '...'}, {self.end or '...'})"
 
 
-class WindowSplit(dict[str, list[Problem]]):
-    """Problems by window name, and how many fell into no window."""
+class WindowSplit(Split):
+    """Problems by window."""
 
-    def __init__(self, windows: Mapping[str, Window]):
-        super().__init__((name, []) for name in windows)
+    def __init__(self, windows: Mapping[str, Window], wanted: Container[str] | None = None):
+        super().__init__(windows, wanted=wanted)
         self.windows = dict(windows)
-        self.num_outside = 0
 
-    def require(self, name: str) -> list[Problem]:
-        """The problems of a window that must not be empty.
+    def missing(self, name: str) -> UserError:
+        return WindowError(f"no window '{name}' is set; set it under windows: {{{name}: [start, end]}}")
 
-        Raises:
-            WindowError: there is no such window, or no problem in it.
-        """
-        if name not in self:
-            raise WindowError(f"no window '{name}' is set; set it under windows: {{{name}: [start, end]}}")
-        if not self[name]:
-            raise WindowError(
-                f"no problem has a contest date in the window '{name}' {self.windows[name]} ({self.num_outside} are in no "
-                "window); change the window or the problems"
-            )
-        return self[name]
+    def empty(self, name: str) -> UserError:
+        return WindowError(
+            f"no problem has a contest date in the window '{name}' {self.windows[name]} ({self.num_outside} are in no "
+            "window); change the window or the problems"
+        )
 
 
 def parse_date(text: str) -> datetime:
@@ -71,10 +65,12 @@ def windows_from(setting: Mapping[str, Sequence[str | date | None]]) -> dict[str
     return windows
 
 
-def split_by_windows(problems: Iterable[Problem], windows: Mapping[str, Window]) -> WindowSplit:
+def split_by_windows(
+    problems: Iterable[Problem], windows: Mapping[str, Window], wanted: Container[str] | None = None
+) -> WindowSplit:
     """Put each problem into the one window that holds its contest date; the order of problems is kept.
 
-    Takes an iterator as well: problems outside all windows are counted and not held.
+    Takes an iterator as well: problems outside all windows are not held, nor those that are not ``wanted``.
 
     Raises:
         WindowError: a window is empty or is no date, or two windows overlap (both are named).
@@ -88,23 +84,15 @@ def split_by_windows(problems: Iterable[Problem], windows: Mapping[str, Window])
                 f"windows '{earlier}' {windows[earlier]} and '{later}' {windows[later]} overlap; "
                 "they are half-open, so the end of one may be the start of the next"
             )
-    split = WindowSplit(windows)
-    seen: set[str] = set()
+    split = WindowSplit(windows, wanted)
     for problem in problems:
-        if problem.question_id in seen:
-            raise UserError(f"two problems have the question_id {problem.question_id!r}; delete one of them")
-        seen.add(problem.question_id)
         try:
             moment = parse_date(problem.contest_date)
         except ValueError:
             raise UserError(
                 f"problem {problem.question_id}: contest_date {problem.contest_date!r} is not an ISO 8601 date"
             ) from None
-        name = next((name for name, (start, end) in spans.items() if start <= moment < end), None)
-        if name is None:
-            split.num_outside += 1
-        else:
-            split[name].append(problem)
+        split.put(problem, next((name for name, (start, end) in spans.items() if start <= moment < end), None))
     return split
 
 
