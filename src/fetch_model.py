@@ -21,7 +21,7 @@ from pydantic import Field
 
 from cli import read_config, run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.manifest import sha256_of
 from dreamprm_code.settings import FrozenSettings
 

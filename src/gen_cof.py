@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import Field
 
 from cli import run_stage
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import Grader, GraderConfig
-from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import BudgetReached, Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages

@@ -22,12 +22,13 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
+from dreamprm_code.files import manifest_path
 from dreamprm_code.grading import GraderConfig, GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.programs import iter_programs
 from dreamprm_code.grading.verdicts import code_sha256, with_verdict
 from dreamprm_code.jsonl import RowAppender, iter_rows
-from dreamprm_code.manifest import check_resume, manifest_path, read_manifest, sha256_of, write_manifest
+from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import GradedProgram, Problem, Solution

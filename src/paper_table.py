@@ -19,7 +19,8 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import read_rows
 from dreamprm_code.problems import Window, iter_problems, windows_from
 from dreamprm_code.records import Selection
 from dreamprm_code.report import ResultTable, to_json, to_latex, to_markdown, to_text

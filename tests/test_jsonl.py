@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dreamprm_code.files import manifest_path
 from dreamprm_code.jsonl import JsonlError, RowAppender, dump_row, iter_rows, read_rows, sort_file, write_rows
-from dreamprm_code.manifest import manifest_path
 from dreamprm_code.records import SolutionScores, Step, StepLabel
 
 

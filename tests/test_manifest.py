@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamprm_code.manifest import ManifestError, check_resume, manifest_path, read_manifest, sha256_of, write_manifest
+from dreamprm_code.files import manifest_path
+from dreamprm_code.manifest import ManifestError, check_resume, read_manifest, sha256_of, write_manifest
 
 
 def test_manifest_holds_hashes_counts_and_no_secret(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.files import manifest_path, write_bytes_atomic
 from dreamprm_code.records import Record, RecordError
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -89,26 +89,6 @@ def read_rows(path: str | Path, record: type[RecordT]) -> list[RecordT]:
 def dump_row(row: Record) -> bytes:
     """One line of a file: compact JSON, fields in declaration order, newline at the end."""
     return row.model_dump_json().encode() + b"\n"
-
-
-def write_bytes_atomic(path: str | Path, chunks: Iterable[bytes]) -> None:
-    """Write a file so that a reader or a kill sees the old file or the new one, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_rows(path: str | Path, rows: Iterable[Record]) -> None:
@@ -194,8 +174,6 @@ class RowAppender:
         try:
             json.loads(tail)
         except (ValueError, RecursionError):
-            from dreamprm_code.manifest import manifest_path  # which imports this module
-
             return bool(self.keys) or manifest_path(self.path).exists()
         return False
 

@@ -13,16 +13,11 @@ from typing import Any
 
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import manifest_path, write_bytes_atomic
 
 
 class ManifestError(UserError):
     """The output on disk was made from another configuration or other inputs."""
-
-
-def manifest_path(output: str | Path) -> Path:
-    output = Path(output)
-    return output.with_name(output.name + ".meta.json")
 
 
 def sha256_of(path: str | Path) -> str:

@@ -31,7 +31,8 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import read_rows
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution

@@ -30,7 +30,8 @@ from tqdm import tqdm
 from cli import run_stage
 from dreamprm_code.bilevel import TrainConfig, build_training_data, train
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import read_rows, write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import read_rows
 from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
 from dreamprm_code.prm.model import freeze_lower_layers
 from dreamprm_code.prm.scoring import PRM

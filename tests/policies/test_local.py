@@ -12,7 +12,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from byte_tokenizer import byte_tokenizer
 from dreamprm_code.policies import CompletionRequest, request_seed
 from dreamprm_code.policies.local import LocalPolicy
-from dreamprm_code.policies.slots import SlotJob, SlotSampler
+from dreamprm_code.policies.slots import INVERSION_BLOCK, SlotJob, SlotSampler, invert
 
 EOS = 256
 
@@ -71,6 +71,24 @@ def run_jobs(model, jobs: list[tuple[list[int], int]], num_slots: int, max_token
     while sampler.step():
         pass
     return answers
+
+
+@pytest.mark.parametrize("num_tokens", [5, INVERSION_BLOCK, 3 * INVERSION_BLOCK, 50_000])
+def test_inversion_by_blocks_draws_the_tokens_of_the_plain_one(num_tokens):
+    """In double precision, where no rounding decides; some tokens, whole blocks and both ends have no probability."""
+    generator = torch.Generator().manual_seed(num_tokens)
+    probs_BV = torch.softmax(torch.randn(400, num_tokens, generator=generator, dtype=torch.float64) * 4, dim=-1)
+    probs_BV[:, 0], probs_BV[:, -1] = 0.0, 0.0
+    if num_tokens > INVERSION_BLOCK:
+        probs_BV[100:, :INVERSION_BLOCK] = 0.0
+    probs_BV[200:300, num_tokens // 3 : num_tokens // 2] = 0.0
+    uniform_B = torch.rand(400, generator=generator, dtype=torch.float64)
+    uniform_B[::7], uniform_B[1::7] = 0.0, 1.0 - 2.0**-40
+    cumulative_BV = probs_BV.cumsum(-1)
+    plain_B = torch.searchsorted(cumulative_BV, (uniform_B * cumulative_BV[:, -1])[:, None], right=True)[:, 0]
+    drawn_B = invert(probs_BV, uniform_B)
+    assert torch.equal(drawn_B, plain_B)
+    assert (probs_BV.gather(1, drawn_B[:, None]) > 0).all()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dreamprm_code.jsonl import read_dicts, write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import read_dicts
 
 LOG_NAME = "training_log.jsonl"
 

@@ -18,7 +18,7 @@ import torch
 
 from dreamprm_code.bilevel.units import TrainingData
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 
 if TYPE_CHECKING:
     from dreamprm_code.bilevel.trainer import BiLevelRun

@@ -17,7 +17,8 @@ from dreamprm_code.policies.base import (
 )
 from dreamprm_code.policies.budget import Account, Price
 from dreamprm_code.policies.continuation import ContinuationMode, keep_prefix, program_of
-from dreamprm_code.policies.settings import PolicySettings, open_policy
+from dreamprm_code.policies.opening import open_policy
+from dreamprm_code.policies.settings import PolicySettings
 
 __all__ = [
     "Account",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.policies.base import BudgetReached
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Literal
 
 FENCE = "```python\n"
 _RESTART = re.compile(r"\s*```(python|py)\b|\s*(Here|Sure|Certainly|Below)\b")
@@ -29,6 +30,11 @@ class ContinuationMode(StrEnum):
     PREFILL = "prefill"
     COMPLETION = "completion"
     INSTRUCTION = "instruction"
+
+    @property
+    def endpoint(self) -> Literal["/completions", "/chat/completions"]:
+        """Where requests go, after the server's base URL."""
+        return "/completions" if self is ContinuationMode.COMPLETION else "/chat/completions"
 
 
 def started_answer(prefix: str) -> str:

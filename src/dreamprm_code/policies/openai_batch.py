@@ -12,12 +12,12 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.policies.base import (
     BudgetReached,
     Completion,
@@ -29,8 +29,9 @@ from dreamprm_code.policies.base import (
     estimated_tokens,
 )
 from dreamprm_code.policies.budget import Account
+from dreamprm_code.policies.continuation import ContinuationMode
 from dreamprm_code.policies.openai_server import api_key, without_keys
-from dreamprm_code.policies.requests import MalformedReply, RenderChat, mode_of, read_reply, request_body
+from dreamprm_code.policies.requests import MalformedReply, RenderChat, read_reply, request_body
 from dreamprm_code.policies.settings import PolicySettings
 
 MAX_REQUESTS_PER_BATCH = 50_000
@@ -47,7 +48,7 @@ class OpenAIBatchPolicy:
 
     def __init__(self, settings: PolicySettings, model: str, account: Account, state_path: Path):
         self.settings, self.model, self.account, self.state_path = settings, model, account, state_path
-        self.kind = f"OpenAI Batch API, {mode_of(settings)}"
+        self.kind = f"OpenAI Batch API, {settings.continuation_mode}"
         self.max_requests = MAX_REQUESTS_PER_BATCH
         self._client = openai.AsyncOpenAI(
             api_key=api_key(settings), base_url=(settings.base_urls or [None])[0], timeout=settings.timeout_s, max_retries=8
@@ -176,15 +177,17 @@ class OpenAIBatchPolicy:
         }
         self._batches.append(batch)
         self._save_state()
-        await self._create(batch, json.loads(items[0][2])["url"])
+        await self._create(batch)
         for custom_id, _, _ in items:
             self._submitted.pop(custom_id).set_result(batch)
 
-    async def _create(self, batch: dict[str, Any], endpoint: str) -> None:
+    async def _create(self, batch: dict[str, Any]) -> None:
+        of_text = self.settings.continuation_mode is ContinuationMode.COMPLETION
+        endpoint: Literal["/v1/completions", "/v1/chat/completions"] = "/v1/completions" if of_text else "/v1/chat/completions"
         created = await self._client.batches.create(
             input_file_id=batch["input_file_id"], endpoint=endpoint, completion_window="24h"
         )
-        batch["id"], batch["endpoint"] = created.id, endpoint
+        batch["id"] = created.id
         self._save_state()
 
     # Waiting
@@ -232,8 +235,7 @@ class OpenAIBatchPolicy:
                 batch["id"] = candidate.id
                 self._save_state()
                 return
-        endpoint = "/v1/completions" if "completion" in self.kind else "/v1/chat/completions"
-        await self._create(batch, endpoint)
+        await self._create(batch)
 
     def _results(
         self, request: CompletionRequest, indices: list[int], line: dict[str, Any] | None

@@ -31,7 +31,7 @@ from dreamprm_code.policies.base import (
 )
 from dreamprm_code.policies.budget import Account
 from dreamprm_code.policies.continuation import ContinuationMode
-from dreamprm_code.policies.requests import MalformedReply, RenderChat, Reply, mode_of, read_reply, request_body
+from dreamprm_code.policies.requests import MalformedReply, RenderChat, Reply, read_reply, request_body
 from dreamprm_code.policies.settings import PolicySettings
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -109,9 +109,8 @@ class OpenAIPolicy:
 
     def __init__(self, settings: PolicySettings, model: str, account: Account):
         self.settings, self.model, self.account = settings, model, account
-        self.kind = (
-            f"{'completion' if mode_of(settings) is ContinuationMode.COMPLETION else 'chat'} server, {mode_of(settings)}"
-        )
+        mode = settings.continuation_mode
+        self.kind = f"{'completion' if mode is ContinuationMode.COMPLETION else 'chat'} server, {mode}"
         key = api_key(settings)
         urls = settings.base_urls or [os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"]
         self._servers = [_Server(url, key, settings) for url in urls]

@@ -49,11 +49,6 @@ class RequestBody(NamedTuple):
     started: bool  # the answer was started with the prefix
 
 
-def mode_of(settings: PolicySettings) -> ContinuationMode:
-    """``auto`` is the way that works with every server."""
-    return ContinuationMode.INSTRUCTION if settings.continuation == "auto" else ContinuationMode(settings.continuation)
-
-
 def request_body(
     settings: PolicySettings, model: str, request: CompletionRequest, indices: Sequence[int], render: RenderChat
 ) -> RequestBody:
@@ -70,24 +65,24 @@ def request_body(
         body["seed"] = request_seed(settings.seed, request.key, indices[0])
     if len(indices) > 1:
         body["n"] = len(indices)
-    mode = mode_of(settings)
+    mode = settings.continuation_mode
     if mode is ContinuationMode.COMPLETION:
         start = FENCE if request.prefix is None else started_answer(request.prefix)
         body |= {"prompt": render(request.messages) + start, "stop": ["\n```"]}
-        return RequestBody("/completions", body, True)
+        return RequestBody(mode.endpoint, body, True)
     if request.prefix is None:
         body["messages"] = [dict(message) for message in request.messages]
-        return RequestBody("/chat/completions", body, False)
+        return RequestBody(mode.endpoint, body, False)
     if mode is ContinuationMode.INSTRUCTION:
         body["messages"] = [dict(message) for message in request.instruction or request.messages]
-        return RequestBody("/chat/completions", body, False)
+        return RequestBody(mode.endpoint, body, False)
     body["messages"] = [
         *(dict(message) for message in request.messages),
         {"role": "assistant", "content": started_answer(request.prefix)},
     ]
     if mode is ContinuationMode.CONTINUE_FINAL:
         body |= {"continue_final_message": True, "add_generation_prompt": False}
-    return RequestBody("/chat/completions", body, True)
+    return RequestBody(mode.endpoint, body, True)
 
 
 class Reply(NamedTuple):

@@ -1,4 +1,4 @@
-"""The settings of a policy, the same for every stage that samples, and the way from them to a policy."""
+"""The settings of a policy, the same for every stage that samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.policies.base import Policy
 from dreamprm_code.policies.budget import Account, price_of
 from dreamprm_code.policies.continuation import ContinuationMode
 from dreamprm_code.settings import FrozenSettings, OneOf
@@ -88,6 +87,11 @@ class PolicySettings(FrozenSettings):
             raise UserError(f"policy {self.policy!r} is none of openai:MODEL, local:FOLDER_OR_GGUF_FILE, recorded:FILE.jsonl")
         return kind, name
 
+    @property
+    def continuation_mode(self) -> ContinuationMode:
+        """``auto`` is the way that works with every server."""
+        return ContinuationMode.INSTRUCTION if self.continuation == "auto" else ContinuationMode(self.continuation)
+
     def sampling_identity(self) -> dict[str, Any]:
         """The settings that decide what a completion is; a file's rows are all made with one of these."""
         kind, name = self.policy_kind
@@ -122,39 +126,3 @@ class PolicySettings(FrozenSettings):
             max_tokens_total=self.max_tokens_total,
             max_cost=self.max_cost,
         )
-
-
-def open_policy(settings: PolicySettings, account: Account, state_path: Path | None = None) -> Policy:
-    """The policy that the settings name. ``state_path`` is where a batch policy remembers its batches.
-
-    Raises:
-        UserError: the settings cannot work, the model cannot be loaded, or a key is missing.
-    """
-    kind, name = settings.policy_kind
-    if kind == "recorded":
-        from dreamprm_code.policies.recorded import RecordedPolicy
-
-        return RecordedPolicy(name)
-    if kind == "local":
-        from dreamprm_code.policies.local import LocalPolicy, load_model
-
-        model, tokenizer = load_model(name, settings.dtype, settings.device)
-        return LocalPolicy(
-            model,
-            tokenizer,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            account=account,
-        )
-    from dreamprm_code.policies.openai_server import OpenAIPolicy
-
-    if settings.batch:
-        from dreamprm_code.policies.openai_batch import OpenAIBatchPolicy
-
-        if state_path is None:
-            raise UserError("the Batch API needs a place to remember its batches")
-        return OpenAIBatchPolicy(settings, name, account, state_path)
-    return OpenAIPolicy(settings, name, account)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import read_dicts, write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import read_dicts
 from dreamprm_code.records import Problem, RecordError, Solution, Verdict
 
 VERDICT_OF_ERROR_CODE = {

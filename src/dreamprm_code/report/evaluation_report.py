@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.prm import StepSettings
 from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel, TableRow
 from dreamprm_code.report.explorer import ExplorerData, pack, problem_entry

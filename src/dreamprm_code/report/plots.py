@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.records import CorrectedLabel, TableRow
 from dreamprm_code.selection import OVERALL
 from dreamprm_code.selection.metrics import CalibrationBin, expected_calibration_error

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from dreamprm_code.jsonl import write_bytes_atomic
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.records import Index, Record, Share
 from dreamprm_code.report.plots import Series, line_figure, save_png
 
