@@ -1,4 +1,4 @@
-# Sourced by every recipe: leaves `python` as an interpreter that has what requirements.txt pins.
+# Sourced by every recipe: leaves `python` as an interpreter that has what the requirements files pin.
 #
 # An active virtual or conda environment that fits is used as it is. Otherwise .venv is made (or completed) in the
 # repository. Python 3.11 or newer is needed; PYTHON names one where `python3.11` and `python3` are not it.
@@ -6,7 +6,7 @@
 _root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 _fits() { # does this interpreter have every pinned package?
-  "$1" - "$_root/requirements.txt" "$_root/requirements-betty.txt" 2>/dev/null <<'PY'
+  "$1" - "$_root"/requirements*.txt 2>/dev/null <<'PY'
 import importlib.metadata, sys
 sys.version_info >= (3, 11) or sys.exit(1)
 for name in sys.argv[1:]:
@@ -41,7 +41,7 @@ _setup_env() {
     echo "setup: installing the pinned packages into $venv (once, a few minutes)" >&2
     [[ -x $venv/bin/python ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" || return 1
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -r "$_root/requirements.txt" || { echo "setup: pip failed; see the lines above" >&2; return 1; }
+    "${pip[@]}" -r "$_root/requirements.txt" -r "$_root/requirements-tests.txt" || { echo "setup: pip failed; see the lines above" >&2; return 1; }
     # betty-ml declares Python < 3.11 but works on 3.11 and newer with these versions.
     "${pip[@]}" --no-deps --ignore-requires-python -r "$_root/requirements-betty.txt" || return 1
     _fits "$venv/bin/python" || { echo "setup: $venv lacks a pinned package after installation; delete it and try again" >&2; return 1; }

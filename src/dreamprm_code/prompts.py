@@ -1,6 +1,6 @@
 """Chat messages for the policy, made from the templates in ``prompts/``.
 
-A template is Markdown with ``{fields}``, filled in with a problem's values. Values are inserted as they are: braces in a
+A template is Markdown with ``{{ fields }}``, filled in with a problem's values. Values are inserted as they are: braces in a
 problem or a program mean nothing. Lines ``<!-- user -->`` and ``<!-- assistant -->`` begin the turns of a chat; a template
 without them is one turn of the user. There is no ``system`` turn, which not every chat template knows.
 
@@ -14,23 +14,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import string
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Literal
 
-from dreamprm_code.errors import UserError
 from dreamprm_code.records import Problem
+from dreamprm_code.templates import TemplateError, check_fields, fill, read_template
 
 Style = Literal["cof", "plain"]
-
-FOLDER = Path(__file__).resolve().parents[2] / "prompts"
 
 REQUIRED_FIELDS = {
     "cof_stdin": {"question_content"},
     "cof_functional": {"question_content", "starter_code"},
     "plain_stdin": {"question_content"},
     "plain_functional": {"question_content", "starter_code"},
+    "cof_function": {"question_content", "func_name"},
+    "plain_function": {"question_content", "func_name"},
     "continuation": {"question_content", "prefix"},
     "cof_retry": {"violations"},
 }
@@ -41,19 +39,18 @@ _TURN = re.compile(r"\n<!-- (user|assistant) -->[ \t]*(?=\n)")
 _PROBLEM_FIELDS = ("question_title", "question_content", "starter_code", "platform", "question_id", "func_name")
 
 
-class PromptError(UserError):
-    """A template that is missing or cannot be filled; the message names the file and the field."""
-
-
 def solution_messages(problem: Problem, style: Style = "cof") -> list[dict[str, str]]:
     """Ask for a program: as a Chain of Functions ("cof", paper section 3.1), or without a word on structure ("plain").
 
-    Stdin and functional problems have a template each.
+    Three kinds of problems have a template each: programs that read standard input, a class ``Solution`` (LiveCodeBench's
+    functional problems), and a plain function (those whose starter code has no such class).
 
     Raises:
-        PromptError: an unknown style, or a template that cannot be filled.
+        TemplateError: an unknown style, or a template that cannot be filled.
     """
-    kind = "functional" if problem.is_functional else "stdin"
+    kind = "stdin"
+    if problem.is_functional:
+        kind = "functional" if "class Solution" in problem.starter_code else "function"
     return _messages(f"{style}_{kind}", problem, {})
 
 
@@ -61,7 +58,7 @@ def continuation_messages(problem: Problem, prefix: str) -> list[dict[str, str]]
     """Ask in words for a program that begins with ``prefix``, for servers whose answer cannot be started for them.
 
     Raises:
-        PromptError: the template cannot be filled.
+        TemplateError: the template cannot be filled.
     """
     return _messages("continuation", problem, {"prefix": prefix})
 
@@ -70,16 +67,17 @@ def retry_message(violations: Iterable[str]) -> dict[str, str]:
     """The turn that shows a model which Chain-of-Function rules its answer broke, and asks for the program again.
 
     Raises:
-        PromptError: the template cannot be filled.
+        TemplateError: the template cannot be filled.
     """
-    text = load_template("cof_retry").format(violations="\n".join(f"- {violation}" for violation in violations))
+    text = fill(load_template("cof_retry"), violations="\n".join(f"- {violation}" for violation in violations))
     return {"role": "user", "content": text}
 
 
 def prompt_fingerprint(retry: bool = False) -> str:
-    """SHA-256 (hex) over all templates, ``cof_retry`` only where it is used: part of what decides what a stage's rows are."""
+    """SHA-256 (hex) over what all templates say, ``cof_retry`` only where it is used: part of what decides a stage's rows."""
     names = sorted(name for name in REQUIRED_FIELDS if retry or name != "cof_retry")
-    texts = "\0".join(f"{name}\0{load_template(name)}" for name in names)
+    said = [fill(load_template(name), **{field: f"<{field}>" for field in _known_fields(name)}) for name in names]
+    texts = "\0".join(f"{name}\0{text}" for name, text in zip(names, said, strict=True))
     return hashlib.sha256(texts.encode()).hexdigest()
 
 
@@ -88,46 +86,31 @@ def load_template(name: str) -> str:
     """A template's text, checked, without the newline that ends its file.
 
     Raises:
-        PromptError: there is no such template, or its fields are not what they must be.
+        TemplateError: there is no such template, or its fields are not what they must be.
     """
     if name not in REQUIRED_FIELDS:
-        raise PromptError(f"there is no prompt '{name}'; choose from {', '.join(REQUIRED_FIELDS)}")
-    path = FOLDER / f"{name}.md"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PromptError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text ({error})") from None
-    return check_template(text.removesuffix("\n"), name, str(path))
+        raise TemplateError(f"there is no prompt '{name}'; choose from {', '.join(REQUIRED_FIELDS)}")
+    text, where = read_template(f"{name}.md")
+    return check_template(text, name, where)
 
 
 def check_template(text: str, name: str, where: str) -> str:
     """The template itself, if its fields are known and the required ones are there.
 
     Raises:
-        PromptError: names the field, or says that a brace stands alone.
+        TemplateError: names the field or the line.
     """
-    more = {"continuation": ("prefix",)}.get(name, ())
-    known = {"violations"} if name == "cof_retry" else {*_PROBLEM_FIELDS, *more}
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise PromptError(f"{where}: {error}; write a brace that is no field as {{{{ or }}}}") from None
-    found = set()
-    for _, field, format_spec, conversion in parts:
-        if field is None:
-            continue
-        if field not in known or format_spec or conversion:
-            raise PromptError(f"{where}: field '{{{field}}}' is unknown; known: {', '.join(sorted(known))}")
-        found.add(field)
-    missing = sorted(REQUIRED_FIELDS[name] - found)
-    if missing:
-        raise PromptError(f"{where}: field '{{{missing[0]}}}' is missing")
+    check_fields(text, _known_fields(name), REQUIRED_FIELDS[name], where)
     before, *roles = _TURN.split("\n" + text)[::2][:1] + [role for role, _ in turns(text)]
     if roles != ["user", "assistant"] * (len(roles) // 2) + ["user"] or (len(roles) > 1 and before.strip()):
-        raise PromptError(f"{where}: the turns must be user, assistant, ... user, and nothing may stand before them")
+        raise TemplateError(f"{where}: the turns must be user, assistant, ... user, and nothing may stand before them")
     return text
+
+
+def _known_fields(name: str) -> tuple[str, ...]:
+    if name == "cof_retry":
+        return ("violations",)
+    return (*_PROBLEM_FIELDS, "prefix") if name == "continuation" else _PROBLEM_FIELDS
 
 
 def turns(template: str) -> list[tuple[str, str]]:
@@ -141,4 +124,4 @@ def turns(template: str) -> list[tuple[str, str]]:
 def _messages(name: str, problem: Problem, more: Mapping[str, str]) -> list[dict[str, str]]:
     fields = {field: getattr(problem, field) or "" for field in _PROBLEM_FIELDS}
     fields = {field: value.strip("\n") for field, value in fields.items()}
-    return [{"role": role, "content": text.format(**fields, **more)} for role, text in turns(load_template(name))]
+    return [{"role": role, "content": fill(text, **fields, **more)} for role, text in turns(load_template(name))]

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.records import Problem
 from dreamprm_code.steps import split_program
+from dreamprm_code.templates import read_template
 
 FORMATS = ("native", "released")
 
@@ -43,8 +43,8 @@ def load_template(format: str) -> str:
     """
     if format not in FORMATS:
         raise UserError(f"input format '{format}' is not known; choose from {', '.join(FORMATS)}")
-    path = Path(__file__).resolve().parents[3] / "prompts" / f"prm_{format}.txt"
-    return check_template(path.read_text(encoding="utf-8").removesuffix("\n"), format, str(path))
+    text, where = read_template(f"prm_{format}.txt")
+    return check_template(text, format, where)
 
 
 def check_template(template: str, format: str, where: str) -> str:
