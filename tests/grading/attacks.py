@@ -26,7 +26,7 @@ from attacks_on_verdicts import FORGERIES
 from grading_problems import LIMITS, PROBLEMS
 
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
-from dreamprm_code.grading.sandbox.isolation import LEVELS
+from dreamprm_code.grading.sandbox.levels import LEVELS
 
 ATTACKS: tuple[Attack, ...] = (*FORGERIES, *BREAK_OUTS, *HOGS)
 
@@ -42,12 +42,21 @@ def run_attacks(attacks: list[Attack], level: str, folder: Path) -> tuple[dict[s
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_UNIX) as abstract,
+        tempfile.TemporaryDirectory() as services,
+        socket.socket(socket.AF_UNIX) as service,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
         Grader(GraderConfig(workers=2, isolation=level, **LIMITS)) as grader,
     ):
         name = f"grading-test-{os.getpid()}"
         abstract.bind("\0" + name)
         abstract.listen()
-        places = {"@SCRATCH@": str(folder), "@PORT@": str(server.getsockname()[1]), "@ABSTRACT@": name}
+        os.chmod(services, 0o777)
+        paths = {"@SOCKET@": f"{services}/stream", "@DATAGRAMS@": f"{services}/datagrams"}
+        for listener, path in zip((service, datagrams), paths.values(), strict=True):
+            listener.bind(path)
+            os.chmod(path, 0o777)
+        service.listen()
+        places = paths | {"@SCRATCH@": str(folder), "@PORT@": str(server.getsockname()[1]), "@ABSTRACT@": name}
         requests = []
         for attack in attacks:
             code = attack.code
@@ -69,6 +78,8 @@ def run_attacks(attacks: list[Attack], level: str, folder: Path) -> tuple[dict[s
                 wrong.append(f"process {process.pid} survived")
     if kept.stat().st_mode & 0o777 != 0o666 or kept.stat().st_mtime < 1:
         wrong.append("the mode or time of a file was changed")
+    if os.listxattr(kept):
+        wrong.append("a file was marked")
     if sorted(path.name for path in folder.iterdir()) != ["keep"] or kept.read_text() != "untouched":
         wrong.append(f"the scratch folder was changed: {sorted(path.name for path in folder.iterdir())}")
     wrong += [f"{path} was planted" for path in ("/tmp/planted", "/etc/planted", "/dev/shm/planted") if os.path.exists(path)]

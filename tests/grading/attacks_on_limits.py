@@ -173,4 +173,94 @@ print(2 * n)
         ("time_limit",),
         "import os\nn = int(input())\nr, w = os.pipe()\nos.read(r, 1)\nprint(2 * n)",
     ),
+    Attack(
+        "a byte of results now and then instead of an answer",
+        ("time_limit",),
+        """
+import os, time
+def solve(n):
+    while True:
+        os.write(4, b"x")
+        time.sleep(0.4)
+""",
+        "double_function",
+    ),
+    Attack(
+        "CPU time hidden behind bytes of results",
+        ("time_limit",),
+        """
+import os, threading, time
+def drip():
+    while True:
+        os.write(4, b" ")
+        time.sleep(0.2)
+def solve(n):
+    threading.Thread(target=drip, daemon=True).start()
+    until = time.process_time() + 4
+    while time.process_time() < until:
+        pass
+    time.process_time = lambda: 0.0
+    return 2 * n
+""",
+        "double_function",
+    ),
+    Attack(
+        "CPU time of many short-lived children of a parent that ignores their death",
+        ("time_limit",),
+        """
+import os, signal, time
+n = int(input())
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(300):
+    if os.fork() == 0:
+        until = time.process_time() + 0.012
+        while time.process_time() < until:
+            pass
+        os._exit(0)
+    try:
+        os.wait()
+    except ChildProcessError:
+        pass
+print(2 * n)
+""",
+        needs="landlock",
+    ),
+    Attack(
+        "a chain of forks, each process too short-lived to be seen",
+        ("time_limit", "runtime_error"),
+        """
+import os, signal
+n = int(input())
+if os.fork() == 0:
+    while True:
+        try:
+            if os.fork():
+                os._exit(0)
+        except OSError:
+            pass
+signal.pause()
+""",
+    ),
+    Attack(
+        "files without a name",
+        ("output_limit", "runtime_error"),
+        """
+import os, time
+n = int(input())
+kept = []
+for number in range(3):
+    stream = open(f"file{number}", "wb", buffering=0)
+    os.unlink(stream.name)
+    for _ in range(40):
+        stream.write(bytes(1 << 20))
+    kept.append(stream)
+time.sleep(0.6)
+print(2 * n)
+""",
+    ),
+    Attack(
+        "eight gigabytes that nobody touches",
+        ("memory_limit",),
+        "import mmap\nn = int(input())\nmmap.mmap(-1, 8 << 30)\nprint(2 * n)",
+    ),
 )

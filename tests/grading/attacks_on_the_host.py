@@ -188,4 +188,95 @@ for path in ("../tmp/a", ".", "..", "/sandbox"):
 print(2 * n)
 """,
     ),
+    Attack(
+        "a service of the user, by the path of its socket",
+        ("passed",),
+        """
+import socket
+n = int(input())
+reached = []
+def attempt(name, what):
+    try:
+        what()
+        reached.append(name)
+    except OSError:
+        pass
+attempt("connect", lambda: socket.socket(socket.AF_UNIX).connect("@SOCKET@"))
+attempt("datagram", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"x", "@DATAGRAMS@"))
+for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    attempt(f"pair {kind}", lambda: socket.socketpair(socket.AF_UNIX, kind)[0].connect("@DATAGRAMS@"))
+    attempt(f"pair to {kind}", lambda: socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b"x", "@DATAGRAMS@"))
+print(reached or 2 * n)
+""",
+        needs="landlock",
+    ),
+    Attack(
+        "signals by the kernel's hand",
+        ("passed",),
+        """
+import fcntl, os
+n = int(input())
+reached = []
+r, w = os.pipe()
+for name, command, value in (("F_SETSIG", 10, 9), ("F_SETOWN", 8, os.getppid()), ("F_NOTIFY", 1026, 1), ("FIOSETOWN", None, 0)):
+    try:
+        fcntl.ioctl(r, 0x8901, b"1234") if command is None else fcntl.fcntl(r, command, value)
+        reached.append(name)
+    except OSError:
+        pass
+print(reached or 2 * n)
+""",
+        needs="landlock",
+    ),
+    Attack(
+        "files emptied or marked without being opened for writing",
+        ("passed",),
+        """
+import ctypes, os
+n = int(input())
+libc = ctypes.CDLL(None, use_errno=True)
+open("own", "w").write("content")
+reached = []
+for path in ("own", "@SCRATCH@/keep"):
+    for name, what in (
+        ("truncate", lambda: os.truncate(path, 3)),
+        ("O_TRUNC", lambda: os.open(path, os.O_RDONLY | os.O_TRUNC)),
+        ("setxattr", lambda: os.setxattr(path, "user.planted", b"x")),
+        ("O_TMPFILE", lambda: os.open(".", os.O_TMPFILE | os.O_RDWR)),
+    ):
+        try:
+            what()
+            reached.append(name)
+        except OSError:
+            pass
+    value = (ctypes.c_uint64 * 2)(ctypes.addressof(ctypes.create_string_buffer(b"x")), 1)
+    if libc.syscall(463, -100, path.encode(), 0, b"user.planted", value, 16) == 0:
+        reached.append("setxattrat")
+print(reached or 2 * n)
+""",
+        needs="landlock",
+    ),
+    Attack(
+        "the environment and memory of whoever started it",
+        ("passed",),
+        """
+import os
+n = int(input())
+found = []
+others = range(1, 2000)
+try:
+    others = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+except OSError:
+    pass
+for pid in {os.getppid(), *others} - {os.getpid()}:
+    for name in ("environ", "mem", "maps", "fd", "cwd"):
+        try:
+            path = f"/proc/{pid}/{name}"
+            found.append(os.listdir(path) if name in ("fd", "cwd") else open(path, "rb").read(1))
+        except OSError:
+            pass
+print(found or 2 * n)
+""",
+        needs="landlock",
+    ),
 )

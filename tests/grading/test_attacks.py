@@ -6,16 +6,38 @@ import pytest
 from attacks import ATTACKS, run_attacks, undeserved
 
 from dreamprm_code.grading import GraderConfig, GradingError
-from dreamprm_code.grading.sandbox.isolation import LEVELS
+from dreamprm_code.grading.sandbox.levels import LEVELS
+
+AT_LOWER_LEVELS = frozenset(
+    {
+        "write a verdict into every inherited descriptor",
+        "a byte of results now and then instead of an answer",
+        "CPU time of many short-lived children of a parent that ignores their death",
+        "fill the folder in memory",
+        "files without a name",
+        "folders nested too deep to walk",
+        "hold memory outside the limits",
+        "signals to everything in sight",
+        "write to the host",
+        "change the mode of the host's files",
+        "daemon by double fork",
+        "network",
+        "a service of the user, by the path of its socket",
+        "signals by the kernel's hand",
+        "files emptied or marked without being opened for writing",
+        "the environment and memory of whoever started it",
+        "leave the folder unreadable for the next program",
+    }
+)
+"""What is tried at the weaker levels, too: one attack at least on each thing that they promise."""
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_attacks_fail_at_every_level_that_withstands_them(level, tmp_path):
+    assert {attack.name for attack in ATTACKS} >= AT_LOWER_LEVELS
     attacks = [attack for attack in ATTACKS if LEVELS.index(level) <= LEVELS.index(attack.needs)]
     if level != LEVELS[0]:
-        attacks = [
-            attack for number, attack in enumerate(attacks) if number % 3 == 0 or {"mode", "nested"} & set(attack.name.split())
-        ]
+        attacks = [attack for attack in attacks if attack.name in AT_LOWER_LEVELS]
     try:
         verdicts, wrong = run_attacks(attacks, level, tmp_path)
     except GradingError as error:

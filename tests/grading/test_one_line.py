@@ -11,7 +11,7 @@ import pytest
 
 from dreamprm_code.grading import GraderConfig, grade, open_grader
 from dreamprm_code.grading.config import describe_isolation
-from dreamprm_code.grading.sandbox.isolation import LEVELS
+from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.records import Problem, RecordError, Verdict
 
 

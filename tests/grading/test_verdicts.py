@@ -8,9 +8,9 @@ import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
-from dreamprm_code.grading.sandbox.isolation import LEVELS
 from dreamprm_code.grading.sandbox.jobs import Settings
 from dreamprm_code.grading.sandbox.judge import judge_end
+from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.grading.sandbox.orders import End
 from dreamprm_code.records import Verdict
 

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading.sandbox.isolation import LEVELS, Limits
+from dreamprm_code.grading.sandbox.levels import LEVELS, Limits
 
 COMPAT_MODES = ("none", "livecodebench")
 ENGINES = ("local", "ray")
 
 
 UNPROTECTED = {
-    "landlock": "programs may see which processes run on this host, and their names",
+    "landlock": "programs may find out which process ids of this host are in use",
     "rlimits": "programs may read, write and delete whatever this user may, use the network and signal other processes: "
     "only for programs that you would run yourself",
 }

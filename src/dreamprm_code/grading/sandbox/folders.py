@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .isolation import Sandbox
-
-BOX_FOLDERS = ("work", "tmp", "shm")
+from .levels import BOX_FOLDERS, Sandbox
 
 
-def is_box_clean(sandbox: Sandbox) -> bool:
-    """Whether a program has left its folders as it found them: empty, and with their modes."""
-    in_memory = sandbox.has_pid_namespace
+def box_state(sandbox: Sandbox) -> tuple:
+    """All that a program could leave in its folders for the next test to read: what they are, their times, what is in them."""
+    state: list[int] = []
     try:
-        if os.stat(sandbox.folder).st_mode & 0o7777 != (0o755 if in_memory else 0o700):
-            return False
-        for path in sandbox.folders:
-            if os.stat(path).st_mode & 0o7777 != 0o700 or (not in_memory and os.listdir(path)):
-                return False
-        usage = os.statvfs(sandbox.folder)
+        for path in (sandbox.folder, *sandbox.folders):
+            found = os.stat(path)
+            state += (found.st_ino, found.st_mode, found.st_nlink, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns)
+        if sandbox.has_pid_namespace:
+            usage = os.statvfs(sandbox.folder)
+            state += (usage.f_ffree, usage.f_bfree)
     except OSError:
-        return False
-    return not in_memory or usage.f_files - usage.f_ffree == 1 + len(BOX_FOLDERS)
+        return ()
+    return tuple(state)
 
 
-def folder_bytes(sandbox: Sandbox) -> int:
-    """Bytes in a folder on disk, as far as they can be counted; a folder in memory has a size of its own."""
-    total = 0
+def folder_bytes(sandbox: Sandbox, processes: list[str]) -> int:
+    """Bytes in a folder on disk, files that have no name any more included; a folder in memory has a size of its own."""
+    total = _unlinked_bytes(sandbox, processes)
     try:
         for top in BOX_FOLDERS:
             for parent, _, files in os.walk(os.path.join(sandbox.folder, top)):
@@ -40,6 +37,25 @@ def folder_bytes(sandbox: Sandbox) -> int:
     except RecursionError:  # a program nests folders to hide in them
         return 1 << 62
     return total
+
+
+def _unlinked_bytes(sandbox: Sandbox, processes: list[str]) -> int:
+    """Of files of the folder's disk that only an open descriptor or a mapping of one of these processes keeps."""
+    device = os.stat(sandbox.folder).st_dev
+    files: dict[int, int] = {}
+    for pid in processes:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    found = os.stat(f"/proc/{pid}/fd/{name}")
+                    if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev == device:
+                        files[found.st_ino] = found.st_blocks * 512
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", errors="replace") as stream:
+            for line in stream:
+                if line.endswith("(deleted)\n") and sandbox.folder in line:
+                    start, end = (int(address, 16) for address in line.split()[0].split("-"))
+                    files.setdefault(int(line.split()[4]), end - start)
+    return sum(files.values())
 
 
 def make_folder(folder: str) -> None:

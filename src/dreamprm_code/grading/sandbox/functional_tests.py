@@ -38,11 +38,11 @@ def grade_functional(
     return outcomes
 
 
-def _order(settings: Settings, tests: Tests, num_tests: int) -> Order:
+def _order(settings: Settings, tests: Tests, first: int) -> Order:
     style = FUNCTIONAL
     if settings.official:
         style = OFFICIAL_STDIN if tests.func_name is None else OFFICIAL_FUNCTIONAL
-    return Order(style, num_tests=num_tests, func_name=tests.func_name or "")
+    return Order(style, first == 0, num_tests=len(tests.inputs) - first, func_name=tests.func_name or "")
 
 
 def _run(
@@ -57,7 +57,7 @@ def _run(
     """Call the program for the tests that have no outcome yet; stops at the first that ends the process."""
     first = len(outcomes)
     results, null = os.memfd_create("results", os.MFD_CLOEXEC), os.open(os.devnull, os.O_RDWR)
-    order = _order(settings, tests, len(tests.inputs) - first)
+    order = _order(settings, tests, first)
     lines = "".join([json.dumps(given) + "\n" for given in tests.inputs[first:]])
     try:
         with Pipes(only_input=True) as pipes:
@@ -91,11 +91,14 @@ def _run(
                 if end is not None and not end.clean:
                     clean(zygote)
                 if not go_on:
-                    return
-                if time.monotonic() > deadline:
+                    break
+                if end is None and time.monotonic() > deadline:
                     raise WorkerBroken("the zygote does not answer")
-        if len(outcomes) < len(tests.inputs) and not (outcomes[first:] and outcomes[-1].ends_process):
+        told = sum(outcome.cpu for outcome in outcomes[first:])
+        if go_on and len(outcomes) < len(tests.inputs) and not (outcomes[first:] and outcomes[-1].ends_process):
             outcomes.append(judge_missing_result(end, len(outcomes), settings))
+            outcomes[-1].cpu = 0.0
+        outcomes[-1].cpu += max(0.0, end.cpu - told)  # what the kernel saw and the program did not tell
     finally:
         os.close(results)
         os.close(null)

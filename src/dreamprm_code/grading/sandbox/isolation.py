@@ -21,15 +21,10 @@ import os
 import resource
 import socket
 import sys
-from dataclasses import dataclass
-from functools import cached_property
 
 from . import syscalls as sc
-from .folders import BOX_FOLDERS
+from .levels import BOX_FOLDERS, Limits, Sandbox
 from .seccomp import build_filter
-
-LEVELS = ("namespaces", "landlock", "rlimits")
-"""Strongest first."""
 
 BOX = "/sandbox"
 """The only writable folder at the level ``namespaces``: a file system in memory of its own."""
@@ -37,56 +32,19 @@ BOX = "/sandbox"
 _UNPRIVILEGED_ID = 65534  # "nobody"
 _INNER_ID = 1000
 _CAP_DAC_READ_SEARCH = 2
+_CAP_CHECKPOINT_RESTORE = 40
 _MIB = 1 << 20
 
 _FS_READ = 0b1101  # execute, read a file, read a folder
 _FS_EXECUTE_READ_FILE = 0b0101
 _FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_ALL = 0b11  # bind and connect TCP
+_ABI_WITH_SIGNALS = 6
 _SCOPE_ALL = 0b11  # abstract Unix sockets, signals
 
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives", "/etc/ssl/openssl.cnf")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one test of a program may use; times in seconds, sizes in bytes."""
-
-    cpu: float
-    sleep: float
-    wall: float
-    memory: int
-    output: int
-    file: int
-    processes: int
-    open_files: int = 256
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """The zygote's level, and what its programs need to know to go on from it."""
-
-    level: str
-    folder: str
-    memory_folder_bytes: int
-    keeps_read_capability: bool = False
-    box_keeper: socket.socket | None = None
-    """Level ``namespaces``: the line to the process that may still mount."""
-
-    @property
-    def has_pid_namespace(self) -> bool:
-        return self.level == "namespaces"
-
-    @property
-    def work(self) -> str:
-        return self.folders[0]
-
-    @cached_property
-    def folders(self) -> tuple[str, ...]:
-        """What a program may write to: its working folder, that for temporary files, that for shared memory."""
-        return tuple(os.path.join(self.folder, name) for name in BOX_FOLDERS)
 
 
 def interpreter_folders() -> list[str]:
@@ -137,8 +95,10 @@ def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
     if not as_root:
         _build_root()
     mount_proc()
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+    mount_proc("hidepid=2")  # a program sees its own processes; not the zygote, whose sums of CPU time tell of others
     mount_box(memory_folder_bytes)
-    return Sandbox("namespaces", BOX, memory_folder_bytes, box_keeper=asker)
+    return Sandbox("namespaces", BOX, memory_folder_bytes, box_keeper=asker, proc=proc)
 
 
 def _keep_box(keeper: socket.socket, memory_folder_bytes: int) -> None:
@@ -226,15 +186,15 @@ def _write_system_files() -> None:
     _write("/etc/hosts", "127.0.0.1 localhost\n")
 
 
-def mount_proc() -> None:
+def mount_proc(options: str | None = None) -> None:
     """A /proc of the caller's pid namespace, over whatever is there."""
-    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC)
+    sc.mount("proc", "/proc", "proc", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOEXEC, options)
 
 
 def mount_box(size: int) -> None:
     """A fresh, empty file system in memory with the three folders that a program may write to."""
     options = f"mode=755,size={size},nr_inodes=16384"
-    sc.mount("sandbox", BOX, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, options)
+    sc.mount("sandbox", BOX, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV | sc.MS_NOATIME, options)
     for name in BOX_FOLDERS:
         os.mkdir(f"{BOX}/{name}", 0o700)
 
@@ -247,7 +207,7 @@ def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> San
     """
     if level == "landlock":
         sc.landlock_abi()
-        build_filter(network=False)
+        build_filter(own_world=False)
     sc.prctl(sc.PR_SET_CHILD_SUBREAPER, 1)
     keeps = False
     if os.geteuid() == 0:
@@ -279,8 +239,8 @@ def confine_zygote(sandbox: Sandbox, limits: Limits) -> None:
     if sandbox.level == "namespaces":
         set_limits(sandbox, limits)
         sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
-        sc.drop_capabilities()
-        sc.install_seccomp(build_filter(network=True))
+        sc.drop_capabilities(keep=1 << _CAP_CHECKPOINT_RESTORE)  # to give every program the same process ids
+        sc.install_seccomp(build_filter(own_world=True))
 
 
 def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
@@ -292,8 +252,12 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
     os.setsid()
     # Only here: a handler in the zygote would let signals of programs through to it, the first process of a namespace.
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    if sandbox.level != "namespaces":
+    if sandbox.level == "namespaces":
+        sc.drop_capabilities()
+    else:
         _confine_on_host(sandbox, limits)
+    if resource.getrlimit(resource.RLIMIT_CORE)[0] == 1 or sandbox.level != "namespaces":
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # it may look at itself in /proc, and be measured there; the zygote stays hidden
     seconds = int(3 * total_cpu) + 10
     _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
     _lower_limit(resource.RLIMIT_AS, limits.memory, limits.memory)
@@ -306,8 +270,8 @@ def _confine_on_host(sandbox: Sandbox, limits: Limits) -> None:
     if sandbox.level == "landlock":
         _restrict_by_landlock(sandbox)
         sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH if sandbox.keeps_read_capability else 0)
-        sc.install_seccomp(build_filter(network=False, signal_only=os.getpid(), file_attributes=False))
-    sc.prctl(sc.PR_SET_DUMPABLE, 1)  # so that it may look at itself in /proc; the zygote it was forked from may not be
+        signal_only = os.getpid() if sc.landlock_abi() < _ABI_WITH_SIGNALS else None
+        sc.install_seccomp(build_filter(own_world=False, signal_only=signal_only))
 
 
 def set_limits(sandbox: Sandbox, limits: Limits) -> None:
@@ -316,7 +280,7 @@ def set_limits(sandbox: Sandbox, limits: Limits) -> None:
     _lower_limit(resource.RLIMIT_FSIZE, limits.file, limits.file)
     _lower_limit(resource.RLIMIT_NPROC, processes, processes)
     _lower_limit(resource.RLIMIT_NOFILE, limits.open_files, limits.open_files)
-    _lower_limit(resource.RLIMIT_CORE, 0, 0)
+    _lower_limit(resource.RLIMIT_CORE, 1, 1)  # unlike 0, keeps the host's crash handler from being run
 
 
 def _lower_limit(number: int, soft: int, hard: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .compare import Tolerance, lines_of, read_json
-from .isolation import Limits
+from .levels import Limits
 
 
 @dataclass(frozen=True)

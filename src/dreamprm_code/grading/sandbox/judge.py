@@ -8,6 +8,7 @@ whether a processor was quick enough to let it fill all of it, or not.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,11 +18,14 @@ from typing import Any
 from . import official
 from .compare import compare_data, compare_output_officially, read_json, shorten
 from .fingerprints import fingerprint_of_data, fingerprint_of_text
-from .isolation import Limits
 from .jobs import HarnessFailure, Settings, Tests
+from .levels import Limits
 from .orders import End
 
 REASON_LENGTH = 300
+_LONGEST_FOR_ITS_SIZE, _LONGEST_ANYWAY = 32, 1 << 16
+"""No spelling of the expected data as JSON is longer than so many times its own, and some; what is longer is not even read."""
+
 _MEMORY_ERRORS = ("MemoryError", "numpy._core._exceptions._ArrayMemoryError", "numpy.core._exceptions._ArrayMemoryError")
 
 
@@ -93,9 +97,13 @@ def judge_end(end: End, errors: bytes, settings: Settings, cpu: float | None = N
     if code < 0:
         return _judge_signal(-code, end, limits, cpu)
     last = _last_line(errors)
-    if last.split(":")[0] in _MEMORY_ERRORS:
+    if _tells_of_memory(last):
         return TestOutcome("memory_limit", last, cpu)
     return TestOutcome("runtime_error", last or f"exit status {code}", cpu)
+
+
+def _tells_of_memory(error: str) -> bool:
+    return error.split(":")[0] in _MEMORY_ERRORS or error.startswith(f"OSError: [Errno {errno.ENOMEM}]")
 
 
 def _judge_signal(number: int, end: End, limits: Limits, cpu: float) -> TestOutcome:
@@ -125,6 +133,9 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
         cpu = float(seconds)
         if not cpu >= 0:
             raise ValueError("not a time")
+        most = _LONGEST_FOR_ITS_SIZE * len(tests.outputs[index]) + _LONGEST_ANYWAY
+        if status == b"+" and len(text) > most and not settings.keep_results:
+            return TestOutcome("wrong_answer", f"returned {len(text)} bytes instead of {len(tests.outputs[index])}", cpu)
         value = read_json(text)
     except ValueError as error:
         if "digits" in str(error):
@@ -135,7 +146,7 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
     if status == b"#":
         return TestOutcome("compile_error", str(value), cpu, ends_process=True)
     if status in (b"!", b"?"):
-        kind = "memory_limit" if str(value).split(":")[0] in _MEMORY_ERRORS else "runtime_error"
+        kind = "memory_limit" if _tells_of_memory(str(value)) else "runtime_error"
         return TestOutcome(kind, ("" if status == b"!" else "while loading: ") + str(value), cpu, ends_process=True)
     if cpu > settings.limits.cpu:
         return TestOutcome("time_limit", f"used more than {settings.limits.cpu:g} s of CPU time", cpu)

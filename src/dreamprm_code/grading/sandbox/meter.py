@@ -8,7 +8,10 @@ import resource
 import signal
 import time
 
+from .levels import Sandbox
+
 KILL_S = 5.0
+_LONGEST_STEP_S = 0.2  # between two looks, four times as long as they are apart where processors are to be had
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARED_WITH_ZYGOTE = 24 << 20  # bytes of every process that are the zygote's pages, not its own
@@ -18,17 +21,23 @@ class Meter:
     """CPU time, sleeping time and memory of every process that descends from the zygote.
 
     Sleeping time is the wall time in which no thread ran or waited for a processor: it does not grow because the host is
-    busy. CPU time of processes that were waited for comes from the kernel's exact sums, of the living from /proc.
+    busy. Where the zygote looks too late, the host lacks processors: only a part of that time counts. CPU time of
+    processes that were waited for comes from the kernel's exact sums, of the living from /proc.
     """
 
-    def __init__(self, whole_namespace: bool, started: float, cpu_before: float):
+    def __init__(self, sandbox: Sandbox, memory_limit: int, started: float, cpu_before: float):
         """``started`` is the program's start, ``cpu_before`` the CPU time of all processes waited for until then."""
-        self._whole_namespace = whole_namespace
+        self._whole_namespace = sandbox.has_pid_namespace
+        self._proc = f"/proc/self/fd/{sandbox.proc}" if sandbox.proc >= 0 else "/proc"
+        self._cgroup = sandbox.cgroup
+        self._memory_limit = memory_limit
         self._cpu_before = cpu_before
-        self._started = started
+        self._started = self._looked = started
+        self._busy = 0.0
         self._last_total = self._lost = 0.0
         self._threads: dict[str, int] = {}  # thread -> nanoseconds running or waiting for a processor
         self._own_pid = os.getpid()
+        self.processes: list[str] = []
         self.cpu = self.sleep = 0.0
         self.memory = 0
         self.is_runnable = False
@@ -47,47 +56,90 @@ class Meter:
         return self.cpu
 
     def _add(self, total: float) -> None:
-        # A process whose parent ignores SIGCHLD leaves all sums when it dies; its last known time is kept.
+        # Where a program may ignore SIGCHLD, a process leaves all sums when it dies; its last known time is kept.
         self._lost += max(0.0, self._last_total - total - 0.02)
         self._last_total = total
         self.cpu = max(self.cpu, total + self._lost)
 
     def look(self) -> None:
-        total = 0.0
-        memory = 0
+        total, resident, virtual = 0.0, 0, 0
         self.is_runnable = False
-        for pid in self._processes():
+        self.processes = self._find_processes()
+        for pid in self.processes:
             try:
-                with open(f"/proc/{pid}/stat", "rb") as stream:
+                with open(f"{self._proc}/{pid}/stat", "rb") as stream:
                     fields = stream.read().rpartition(b")")[2].split()
                 total += sum(map(int, fields[11:15])) / _TICKS
-                memory += max(0, int(fields[21]) * _PAGE - _SHARED_WITH_ZYGOTE)
+                resident += max(0, int(fields[21]) * _PAGE - _SHARED_WITH_ZYGOTE)
+                virtual += int(fields[20])
                 self._look_at_threads(pid)
             except (OSError, ValueError, IndexError):
                 continue
-        self.memory = memory
+        self.memory = self._held(resident, virtual)
         self._add(total + self._waited_for() - self._cpu_before)
-        busy = max(sum(self._threads.values()) / 1e9, self.cpu)
-        self.sleep = max(0.0, self.wall() - busy) if self._threads else 0.0
+        now, busy = time.monotonic(), max(sum(self._threads.values()) / 1e9, self.cpu)
+        slept = now - self._looked - (busy - self._busy)
+        self._looked, self._busy = now, busy
+        self.sleep = max(0.0, self.sleep + min(slept, _LONGEST_STEP_S))
+
+    def _held(self, resident: int, virtual: int) -> int:
+        if self._cgroup is not None:
+            return self._cgroup.held()
+        if max(resident, virtual) <= self._memory_limit:
+            return resident
+        # Pages that processes share count once, and shared memory even where nobody has it mapped in any more.
+        shared: dict[bytes, int] = {}
+        private = 0
+        for pid in self.processes:
+            try:
+                with open(f"{self._proc}/{pid}/smaps_rollup", "rb") as stream:
+                    sizes = {line.split(b":")[0]: int(line.split()[1]) << 10 for line in stream if line.endswith(b" kB\n")}
+                private += sizes.get(b"Pss_Anon", sizes[b"Pss"])
+                with open(f"{self._proc}/{pid}/maps", "rb") as stream:
+                    for span, _, offset, _, inode, *name in map(bytes.split, stream):
+                        if name[:1] == [b"/dev/zero"]:
+                            start, end = (int(address, 16) for address in span.split(b"-"))
+                            shared[inode] = max(shared.get(inode, 0), int(offset, 16) + end - start)
+            except PermissionError:
+                return resident
+            except (OSError, ValueError, KeyError):
+                continue
+        return private + sum(shared.values())
 
     def _look_at_threads(self, pid: str) -> None:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as stream:
+        for thread in os.listdir(f"{self._proc}/{pid}/task"):
+            with open(f"{self._proc}/{pid}/task/{thread}/schedstat", "rb") as stream:
                 running, waiting, _ = stream.read().split()
-            with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stream:
+            with open(f"{self._proc}/{pid}/task/{thread}/stat", "rb") as stream:
                 state = stream.read().rpartition(b")")[2].split()[0]
             self.is_runnable |= state == b"R"
             self._threads[thread] = int(running) + int(waiting)
 
-    def _processes(self) -> list[str]:
+    def _find_processes(self) -> list[str]:
         if self._whole_namespace:
-            return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+            return [name for name in os.listdir(self._proc) if name.isdigit() and name != "1"]
         return descendants(self._own_pid)
 
-    def restart_sleep_clock(self) -> None:
-        """Count sleeping time from now (a functional test has ended, the next one begins)."""
+    def restart_clock(self) -> None:
+        """Count sleeping and wall time from now (a functional test has ended, the next one begins)."""
         self._started = time.monotonic()
-        self._threads = {}
+        self.sleep = 0.0
+
+
+class Progress:
+    """How many results a program has written: complete lines, each of which the supervisor will judge, and no more than it
+    has tests. A program that writes anything else does not get more time by it."""
+
+    def __init__(self, fd: int, num_tests: int):
+        self._fd, self._left, self._offset = fd, num_tests, 0
+
+    def has_moved(self) -> bool:
+        before = self._left
+        while data := os.pread(self._fd, 1 << 18, self._offset):
+            self._offset += len(data)
+            self._left -= data.count(b"\n")
+        self._left = max(0, self._left)
+        return self._left < before
 
 
 def descendants(pid: int) -> list[str]:

@@ -19,21 +19,22 @@ _EXCEEDED = (None, "cpu", "memory", "sleep", "files", "wall", "killed", "output"
 
 
 class Order(NamedTuple):
-    """Run one process of a program; ``num_tests`` is how many tests it may run."""
+    """Run one process of a program; ``num_tests`` is how many tests it may run, ``first`` makes the program's folders anew."""
 
     style: int
+    first: bool
     compiled: bool = False
     keep_code: bool = False
     num_tests: int = 1
     func_name: str = ""
 
     def pack(self) -> bytes:
-        flags = bytes((self.style, self.compiled, self.keep_code))
+        flags = bytes((self.style, self.first, self.compiled, self.keep_code))
         return RUN + flags + self.num_tests.to_bytes(4, "little") + self.func_name.encode()
 
     @classmethod
     def unpack(cls, data: bytes) -> Order:
-        return cls(data[1], data[2] == 1, data[3] == 1, int.from_bytes(data[4:8], "little"), data[8:].decode())
+        return cls(data[1], data[2] == 1, data[3] == 1, data[4] == 1, int.from_bytes(data[5:9], "little"), data[9:].decode())
 
 
 class End(NamedTuple):

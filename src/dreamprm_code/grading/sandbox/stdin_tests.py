@@ -35,7 +35,7 @@ def grade_stdin(
     try:
         for index, given in enumerate(tests.inputs):
             first = index == 0
-            order = Order(STDIN, compiled=not first, keep_code=len(tests.inputs) > 1)
+            order = Order(STDIN, first, compiled=not first, keep_code=len(tests.inputs) > 1)
             fds = [text, compiled] if first else [compiled]
             cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
             end, output, errors = _run(grader, zygote, settings, order, fds, given.encode(), cap)

@@ -23,9 +23,9 @@ from typing import Any
 from . import syscalls as sc
 from .compare import Tolerance
 from .functional_tests import grade_functional
-from .isolation import Limits
 from .jobs import GraderGone, HarnessFailure, Settings, Tests, WorkerBroken
 from .judge import TestOutcome, printable
+from .levels import Limits
 from .stdin_tests import grade_stdin
 from .wire import GraderLine
 from .zygotes import start_zygotes

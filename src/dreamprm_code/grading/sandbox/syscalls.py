@@ -21,6 +21,7 @@ MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_NOATIME = 1024
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
@@ -109,7 +110,8 @@ def make_read_only(target: str, keep_devices: bool = False) -> None:
 def drop_capabilities(keep: int = 0) -> None:
     """Give up all capabilities but those in the bit set ``keep``, for good."""
     header = struct.pack("=Ii", 0x20080522, 0)
-    data = struct.pack("=IIIIII", keep & 0xFFFFFFFF, keep & 0xFFFFFFFF, 0, 0, 0, 0)
+    low, high = keep & 0xFFFFFFFF, keep >> 32
+    data = struct.pack("=IIIIII", low, low, 0, high, high, 0)
     _check(_libc.capset(header, data), "capset")
 
 

@@ -23,13 +23,13 @@ import struct
 import sys
 import time
 from dataclasses import replace
-from resource import RUSAGE_CHILDREN, getrusage
+from resource import RLIMIT_STACK, RUSAGE_CHILDREN, getrlimit, getrusage, setrlimit
 from typing import NoReturn
 
 from . import folders, isolation, meter, official, program
 from . import syscalls as sc
-from .isolation import Limits, Sandbox
-from .meter import Meter
+from .levels import Limits, Sandbox
+from .meter import Meter, Progress
 from .orders import CLEAN, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
 
 USUAL_IMPORTS = (
@@ -51,6 +51,8 @@ class Zygote:
         self.sandbox = sandbox
         self.limits = limits
         self._names: dict[str, object] = {}
+        self._box: tuple = ()
+        self._last_pid = -1
         self._poller = select.poll()
         self._waited_for = 0.0
 
@@ -65,13 +67,21 @@ class Zygote:
         program.make_streams()
         program.prepare_interpreter()
         sc.set_thread_stack(_THREAD_STACK)
+        hard = getrlimit(RLIMIT_STACK)[1]
+        setrlimit(RLIMIT_STACK, (hard, hard))  # from "unlimited", threads of what a program executes get usual stacks, too
         isolation.confine_zygote(self.sandbox, self.limits)
         os.chdir(self.sandbox.work)
         _forget_own_modules()
+        if self.sandbox.has_pid_namespace:
+            with contextlib.suppress(OSError):
+                self._last_pid = os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY)
         self._clear_low_descriptors()
+        self._box = folders.box_state(self.sandbox)
         self._poller.register(self.connection, select.POLLIN)
         gc.collect()
         gc.freeze()
+        if self.sandbox.cgroup is not None:
+            self.sandbox.cgroup.set_floor()
         self.connection.send(READY)
         receive = self.connection.recvmsg
         while True:
@@ -90,18 +100,26 @@ class Zygote:
         """Descriptors that come with an order get the lowest free numbers: those that they shall have in the program."""
         self.connection = _moved_up(self.connection)
         if self.sandbox.box_keeper is not None:
-            self.sandbox = replace(self.sandbox, box_keeper=_moved_up(self.sandbox.box_keeper))
+            proc = fcntl.fcntl(self.sandbox.proc, fcntl.F_DUPFD_CLOEXEC, 2 * MAX_FDS)
+            self.sandbox = replace(self.sandbox, box_keeper=_moved_up(self.sandbox.box_keeper), proc=proc)
+        if self.sandbox.cgroup is not None:
+            self.sandbox.cgroup.move_descriptors(2 * MAX_FDS)
+        if self._last_pid >= 0:
+            self._last_pid = fcntl.fcntl(self._last_pid, fcntl.F_DUPFD_CLOEXEC, 2 * MAX_FDS)
         os.closerange(0, 2 * MAX_FDS)
 
     def _run_test(self, order: Order, fds: list[int]) -> None:
         if fds != list(range(len(fds))):
             raise RuntimeError(f"descriptors {fds}")
         total_cpu = self.limits.cpu * order.num_tests
+        if order.first:
+            self._make_clean()
+        self._reset_pids()
         started = time.monotonic()
         pid = sc.fork()
         if pid == 0:
             self._become_program(order, len(fds), total_cpu)
-        end = self._watch(pid, started, total_cpu, None if order.style == STDIN else fds[4])
+        end = self._watch(pid, started, total_cpu, None if order.style == STDIN else Progress(fds[4], order.num_tests))
         os.closerange(0, len(fds))
         self.connection.send(end.pack())
 
@@ -121,12 +139,12 @@ class Zygote:
         finally:
             _exit(status)
 
-    def _watch(self, pid: int, started: float, total_cpu: float, results_fd: int | None) -> End:
+    def _watch(self, pid: int, started: float, total_cpu: float, results: Progress | None) -> End:
         """Wait for the program's first process; stop everything at a limit or when the supervisor says so."""
         handle = os.pidfd_open(pid)
         self._poller.register(handle, select.POLLIN)
         watch: Meter | None = None  # most programs end before anyone looks
-        timeout, exceeded, progress, cpu_before = _FIRST_LOOK_MS, None, 0, 0.0
+        timeout, exceeded, cpu_before = _FIRST_LOOK_MS, None, 0.0
         ended = False
         while not ended and exceeded is None:
             for source, _ in self._poller.poll(timeout):
@@ -139,13 +157,13 @@ class Zygote:
             if ended or exceeded:
                 break
             if watch is None:
-                watch = Meter(self.sandbox.has_pid_namespace, started, self._waited_for)
+                watch = Meter(self.sandbox, self.limits.memory, started, self._waited_for)
             timeout = _LOOK_EVERY_MS
             meter.reap_orphans(pid)
             watch.look()
-            if results_fd is not None and (size := os.fstat(results_fd).st_size) != progress:
-                progress, cpu_before = size, watch.cpu
-                watch.restart_sleep_clock()
+            if results is not None and results.has_moved():
+                cpu_before = watch.cpu
+                watch.restart_clock()
             exceeded = self._exceeded(watch, cpu_before, total_cpu)
         self._poller.unregister(handle)
         os.close(handle)
@@ -159,7 +177,9 @@ class Zygote:
         sums = getrusage(RUSAGE_CHILDREN)
         before, self._waited_for = self._waited_for, sums.ru_utime + sums.ru_stime
         cpu = self._waited_for - before if watch is None else watch.finish(self._waited_for)
-        clean = not left and folders.is_box_clean(self.sandbox)
+        if watch is not None and exceeded is None and results is not None and not results.has_moved():
+            exceeded = "cpu" if cpu - cpu_before > self.limits.cpu else None
+        clean = not left and folders.box_state(self.sandbox) == self._box
         return End(status, cpu, time.monotonic() - started, usage.ru_maxrss * 1024, exceeded, clean)
 
     def _exceeded(self, watch: Meter, cpu_before: float, total_cpu: float) -> str | None:
@@ -170,8 +190,10 @@ class Zygote:
             return "cpu"
         if watch.sleep > limits.sleep and not watch.is_runnable:
             return "sleep"
-        if not self.sandbox.has_pid_namespace and folders.folder_bytes(self.sandbox) > self.sandbox.memory_folder_bytes:
-            return "files"
+        if not self.sandbox.has_pid_namespace:
+            written = folders.folder_bytes(self.sandbox, watch.processes)
+            if written > self.sandbox.memory_folder_bytes:
+                return "files"
         if watch.wall() > limits.wall:
             return "sleep" if watch.sleep > limits.sleep else "wall"
         return None
@@ -191,12 +213,21 @@ class Zygote:
             meter.kill_descendants()
 
     def _make_clean(self) -> None:
-        """Between two programs: nobody is left; take away the files."""
+        """Nobody is left: folders of which nothing tells what was in the last ones, or when they were left."""
         if self.sandbox.box_keeper is not None:
             isolation.ask_for_new_box(self.sandbox.box_keeper)
         else:
             folders.make_folder(self.sandbox.folder)
         os.chdir(self.sandbox.work)
+        self._box = folders.box_state(self.sandbox)
+
+    def _reset_pids(self) -> None:
+        """Process ids count all forks: every program starts at the same number, or one could tell the next something."""
+        if self._last_pid >= 0:
+            try:
+                os.pwrite(self._last_pid, b"1", 0)
+            except OSError:  # not allowed here (kernels before 5.9)
+                self._last_pid = -1
 
 
 def _moved_up(line: socket.socket) -> socket.socket:

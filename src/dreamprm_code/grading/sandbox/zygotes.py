@@ -7,10 +7,11 @@ import os
 import re
 import signal
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import meter, official
 from . import syscalls as sc
+from .cgroup import Cgroup, make_cgroup, remove_empty_groups
 from .folders import make_folder
 from .isolation import enter_folder_level, enter_namespaces
 from .jobs import HarnessFailure, Settings, WorkerBroken
@@ -49,8 +50,9 @@ class Zygotes:
         """Hang up: the zygotes kill what they run and end. Whatever is left of a zygote that was killed ends here."""
         self.plain.close()
         self.numpy.close()
+        meter.wait_for_children(_END_S)
+        remove_empty_groups()
         if self.level != "namespaces":
-            meter.wait_for_children(_END_S)
             meter.kill_descendants()
             import subprocess
 
@@ -122,6 +124,7 @@ def _become_zygote(
         sc.prctl(sc.PR_SET_DUMPABLE, 1)  # nothing to hide yet, and /proc/self is to be written to
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
             stream.write("500")  # if the host runs out of memory, programs go first
+        cgroup = _own_cgroup()
         if level == "namespaces":
             sandbox = enter_namespaces(settings.memory_folder_bytes)
         else:
@@ -129,11 +132,21 @@ def _become_zygote(
             sandbox = enter_folder_level(level, folder, settings.memory_folder_bytes)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         os.environ |= {"HOME": sandbox.work, "TMPDIR": os.path.join(folder, "tmp")}
-        Zygote(connection, sandbox, settings.limits).main(extra_imports)
+        Zygote(connection, replace(sandbox, cgroup=cgroup), settings.limits).main(extra_imports)
     except (OSError, RuntimeError) as error:
         connection.send(FAILED + str(error).encode()[: MESSAGE_BYTES - 1])
     finally:
         os._exit(1)
+
+
+def _own_cgroup() -> Cgroup | None:
+    try:
+        cgroup = make_cgroup()
+        if cgroup is not None:
+            cgroup.join()
+        return cgroup
+    except OSError:  # may be made, but not be moved to
+        return None
 
 
 def tell(zygote: socket.socket, message: bytes, fds: list[int]) -> None:

@@ -1,0 +1,212 @@
+"""Nothing of a program is left for the next one, nor for its own next test."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import time
+
+import pytest
+from grading_problems import LIMITS, PROBLEMS, make_problem
+
+from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading.sandbox.cgroup import make_cgroup, remove_empty_groups
+from dreamprm_code.grading.sandbox.levels import Sandbox
+from dreamprm_code.grading.sandbox.meter import Meter
+
+ORACLE = """
+# submission {number}
+import os
+index, memory = int(input()), int(os.stat("../tmp").st_mtime)
+known, values, last, answer = (memory >> 16) & 255, (memory >> 8) & 255, (memory >> 4) & 15, memory & 1
+if memory < 1 << 24 and last:
+    if last - 1 >= index:  # a run ended with that answer: it was wrong
+        answer = 1 - answer
+    known |= 1 << last - 1
+    values = values & ~(1 << last - 1) | answer << last - 1
+elif memory >= 1 << 24:
+    known = values = 0
+answer = values >> index & 1 if known >> index & 1 else 0
+print("NO YES".split()[answer])
+memory = known << 16 | values << 8 | (index + 1) << 4 | answer
+os.utime("../tmp", (memory, memory))
+"""
+
+
+def test_an_oracle_that_remembers_by_times_of_folders_never_passes():
+    """Eight answers that nobody can know; with a memory from test to test, the ninth submission at the latest knows them."""
+    answers = ("YES", "NO", "NO", "YES", "YES", "NO", "YES", "NO")
+    problem = make_problem("oracle", [(str(index), answer) for index, answer in enumerate(answers)])
+    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+        for number in range(100):
+            result = grader.submit(GradeRequest(0, problem, ORACLE.format(number=number))).result(120)
+            assert (result.verdict, result.failed_test) == ("wrong_answer", 0)
+
+
+OBSERVER = """
+import os
+folders = [(f.st_ino, f.st_mode, f.st_nlink, f.st_size) for f in map(os.stat, ("..", ".", "../tmp", "../shm"))]
+open("new", "w").close()
+child = os.fork()
+if not child:
+    os._exit(0)
+os.wait()
+try:
+    first = open("/proc/1/stat").read()
+except OSError:
+    first = None
+network = [line for line in open("/proc/net/snmp").read().split("\\n") if line.startswith(("Udp:", "Ip:", "Tcp:"))]
+age = __import__("time").time() - os.stat(".").st_ctime < 60
+import hashlib
+print(hashlib.sha256(repr((folders, os.stat("new").st_ino, os.getpid(), child, first, network, age)).encode()).hexdigest()[:20])
+"""
+
+NOISE = """
+import os, socket, time
+for _ in range(40):
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+until = time.process_time() + 0.2
+while time.process_time() < until:
+    pass
+for name in ("a", "b", "c"):
+    open("../tmp/" + name, "w").close()
+    os.unlink("../tmp/" + name)
+for path in ("..", ".", "../tmp", "../shm"):
+    os.utime(path, (5, 5))
+try:
+    for _ in range(10):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+            connection.sendto(b"x", ("127.0.0.1", 9))
+except OSError:
+    pass
+print("noise")
+"""
+
+
+def test_a_program_sees_the_same_whatever_ran_before_it():
+    """Process ids, inode numbers, times, counters of CPU time and network: what one program could tell another by."""
+    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+        if grader.isolation != "namespaces":
+            pytest.skip("weaker levels share the host's process ids and files")
+        seen = set()
+        for number in range(3):
+            for code in (OBSERVER, NOISE):
+                result = grader.submit(GradeRequest(0, PROBLEMS["secret"], f"{code}# {number}")).result(60)
+                assert result.verdict == "wrong_answer"
+                if code is OBSERVER:
+                    seen.add(result.reason)
+        assert len(seen) == 1
+
+
+MEMORY = {"cpu_limit_s": 5.0, "sleep_limit_s": 3.0, "memory_limit_mb": 300}
+HIDDEN_SHARED = """
+import mmap, os, time
+n = int(input())
+r, w = os.pipe()
+for _ in range(5):
+    if os.fork() == 0:
+        block = mmap.mmap(-1, 150 << 20)
+        for position in range(0, len(block), 4096):
+            block[position] = 1
+        block.madvise(mmap.MADV_DONTNEED)
+        os.write(w, b"x")
+        time.sleep(100)
+for _ in range(5):
+    os.read(r, 1)
+time.sleep(0.5)
+print(2 * n)
+"""
+SOCKET_BUFFERS = """
+import os, socket, time
+n = int(input())
+kept = []
+r, w = os.pipe()
+for _ in range(12):
+    if os.fork() == 0:
+        while True:
+            try:
+                pair = socket.socketpair()
+            except OSError:
+                break
+            for one in pair:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+                one.setblocking(False)
+                try:
+                    while True:
+                        one.send(bytes(1 << 16))
+                except OSError:
+                    pass
+            kept.append(pair)
+        os.write(w, b"x")
+        time.sleep(100)
+for _ in range(12):
+    os.read(r, 1)
+time.sleep(0.5)
+print(2 * n)
+"""
+SHARED_BY_FORKS = """
+import os, time
+n = int(input())
+data = bytearray(100 << 20)
+for position in range(0, len(data), 4096):
+    data[position] = 1
+for _ in range(6):
+    if os.fork() == 0:
+        sum(data[position] for position in range(0, len(data), 4096))
+        time.sleep(0.6)
+        os._exit(0)
+for _ in range(6):
+    os.wait()
+print(2 * n)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(HIDDEN_SHARED, "memory_limit"), (SOCKET_BUFFERS, "memory_limit"), (SHARED_BY_FORKS, "passed")],
+    ids=["shared memory that is unmapped", "buffers of sockets", "an innocent family that shares its memory"],
+)
+def test_memory_is_what_a_family_holds(code, verdict):
+    if code is SOCKET_BUFFERS and make_cgroup() is None:
+        pytest.skip("only a control group counts the kernel's buffers")
+    remove_empty_groups()
+    with Grader(GraderConfig(workers=1, **MEMORY)) as grader:
+        result = grader.submit(GradeRequest(0, PROBLEMS["double"], code)).result(120)
+    assert result.verdict == verdict, result.reason
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["shared pages count once", "shared pages that nobody maps in count"])
+def test_memory_without_a_control_group(hidden, tmp_path):
+    """Four children of this process and 100 MiB that they share."""
+    size = 100 << 20
+    data = mmap.mmap(-1, size) if hidden else bytearray(size)
+    for position in range(0, size, 4096):
+        data[position] = 1
+    if hidden:
+        data.madvise(mmap.MADV_DONTNEED)
+    children = []
+    read_end, write_end = os.pipe()
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            if not hidden:
+                sum(data[position] for position in range(0, size, 4096))
+            os.write(write_end, b"x")
+            time.sleep(100)
+            os._exit(0)
+        children.append(child)
+    try:
+        for _ in children:
+            os.read(read_end, 1)
+        meter = Meter(Sandbox("rlimits", str(tmp_path), 0), 50 << 20, time.monotonic(), 0.0)
+        meter.look()
+        assert 80 << 20 < meter.memory < 250 << 20
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        os.close(read_end)
+        os.close(write_end)
