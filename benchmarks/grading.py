@@ -4,8 +4,9 @@
     python benchmarks/grading.py hostile    [--repeat 5]                 programs written to break graders: all runs identical?
     python benchmarks/grading.py attacks    [--repeat 5]                 the same with the attacks of the tests
     python benchmarks/grading.py slow       [--busy 8]                   verdicts beside busy loops
-    python benchmarks/grading.py throughput                              programs/s against two simpler harnesses
+    python benchmarks/grading.py throughput                              programs/s, beside LiveCodeBench's grader if installed
     python benchmarks/grading.py resume     [--rows 20000]               memory, kill -9, once and only once
+    python benchmarks/grading.py mixed      [--rows 20000]               a tenth hostile: what is held, what it costs
 
 ``--data`` is the folder of the reference data, ``--workers`` the number of worker processes (2).
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -23,8 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest  # noqa: E402
-from dreamprm_code.grading.sandbox import official  # noqa: E402
-from dreamprm_code.grading.sandbox.compare import compare_output_officially, lines_of  # noqa: E402
 from dreamprm_code.problems import load_problems, test_cases  # noqa: E402
 from dreamprm_code.records import Problem  # noqa: E402
 
@@ -150,49 +147,22 @@ def slow(args: argparse.Namespace) -> None:
               f"most CPU time {most:.2f} s, load {load:.1f}; not passed: {failed}")  # fmt: skip
 
 
-# Two simpler harnesses
-
-
-def _run_tests(tests: list[tuple[str, str]], code: str, func_name: str | None) -> bool:
-    if func_name is None:
-        call: Callable[[Any], str] = official._stdin_caller(code)
-        return all(compare_output_officially(json.loads(call(given)), lines_of(wanted)) for given, wanted in tests)
-    call = official._function_caller(code, func_name)
-    return all(
-        official.decode(json.loads(call([json.loads(line) for line in given.split("\n")]))) == json.loads(wanted)
-        for given, wanted in tests
-    )
-
-
-def _child(tests: list[tuple[str, str]], code: str, func_name: str | None, answers: Any) -> None:
-    official._disable_functions()
-    answers.append(_run_tests(tests, code, func_name))
-
-
-def manager_harness(job: tuple[list[tuple[str, str]], str, str | None]) -> None:
-    """Per program a Manager process, two lists in it, and a forked process: the structure of LiveCodeBench's grader."""
-    manager = multiprocessing.Manager()
-    answers, _ = manager.list(), manager.list()
-    process = multiprocessing.Process(target=_child, args=(*job, answers))
-    process.start()
-    process.join(timeout=7 * len(job[0]) + 5)
-    if process.is_alive():
-        process.kill()
-
-
-def fresh_interpreter(job: tuple[list[tuple[str, str]], str, str | None]) -> None:
-    """Per program one new interpreter that runs all its tests."""
-    text = f"import sys; sys.path[:0] = {[str(ROOT / 'benchmarks'), str(ROOT / 'src/dreamprm_code/grading')]!r}\n"
-    text += "from sandbox import official\nimport json, sys\n"
-    text += "tests, code, name = json.load(sys.stdin)\n"
-    text += "call = official._stdin_caller(code) if name is None else official._function_caller(code, name)\n"
-    text += "for given, _ in tests: call(given if name is None else [json.loads(line) for line in given.split('\\n')])\n"
-    subprocess.run([sys.executable, "-c", text], input=json.dumps(job).encode(), capture_output=True, check=False)
+def official_rate(jobs: list[tuple[list[tuple[str, str]], str, str | None]], workers: int) -> float | None:
+    """Programs/s of LiveCodeBench's own, unmodified grader (package lcb_runner); None where it is not installed."""
+    try:
+        from lcb_runner.evaluation.compute_code_generation_metrics import codegen_metrics
+    except ImportError:
+        return None
+    samples = []
+    for tests, _, func_name in jobs:
+        tests_text = {"inputs": [given for given, _ in tests], "outputs": [wanted for _, wanted in tests], "fn_name": func_name}
+        samples.append({"input_output": json.dumps(tests_text)})
+    started = time.perf_counter()
+    codegen_metrics(samples, [[code] for _, code, _ in jobs], num_process_evaluate=workers, timeout=6)
+    return len(jobs) / (time.perf_counter() - started)
 
 
 def throughput(args: argparse.Namespace) -> None:
-    import numpy  # noqa: F401  the official harness has it loaded when it forks
-
     for name in args.sets or ("livecodebench", "leetcode", "mbpp", "humaneval"):
         problems, rows = read_set(args.data, name)
         rows = [row for row in rows if row["fair_passed"] is not None]
@@ -200,36 +170,74 @@ def throughput(args: argparse.Namespace) -> None:
         with Grader(GraderConfig(workers=args.workers)) as grader:
             used = {result.key: result.cpu_seconds for result in grader.grade(requests_for(problems, rows[: args.programs]))}
             rows = [rows[key] for key in sorted(used) if used[key] <= args.most_cpu]
-            jobs = [
-                ([(test.input, test.output) for test in test_cases(problem).all], row["code"], problem.func_name)
-                for row in rows
-                for problem in [problems[row["question_id"]]]
-            ]
-            rates: dict[str, list[float]] = {"ours": [], "manager": [], "fresh": []}
-            inside: list[float] = []
+            rates, inside, cost = [], [], []
             for turn in range(args.repeat):
-                started = time.perf_counter()
+                started, cpu = time.perf_counter(), _family_cpu()
                 results = list(grader.grade(requests_for(problems, rows, f"\n# {turn}")))
                 seconds = time.perf_counter() - started
-                rates["ours"].append(len(rows) / seconds)
-                inside.append(sum(result.cpu_seconds for result in results) / (args.workers * seconds))
-                for kind, harness in (("manager", manager_harness), ("fresh", fresh_interpreter)):
-                    started = time.perf_counter()
-                    _in_threads(harness, jobs, args.workers)
-                    rates[kind].append(len(rows) / (time.perf_counter() - started))
-        ours, manager, fresh = (sorted(rates[kind])[len(rates[kind]) // 2] for kind in ("ours", "manager", "fresh"))
-        recorded = OFFICIAL_RATES.get(name)
-        against = f", {ours / recorded:.1f}x the recorded {recorded}/s" if recorded else ""
-        share = 100 * sorted(inside)[len(inside) // 2]
+                programs = sum(result.cpu_seconds for result in results)
+                rates.append(len(rows) / seconds)
+                inside.append(programs / (args.workers * seconds))
+                cost.append(1000 * (_family_cpu() - cpu - programs) / len(rows))
+        ours, share, own = (sorted(values)[len(values) // 2] for values in (rates, inside, cost))
+        jobs = [([(test.input, test.output) for test in test_cases(problem).all], row["code"], problem.func_name)
+                for row in rows for problem in [problems[row["question_id"]]]]  # fmt: skip
+        official, recorded = official_rate(jobs, args.workers), OFFICIAL_RATES.get(name)
+        against = f", {ours / official:.1f}x LiveCodeBench's own grader ({official:.1f}/s, same run)" if official else ""
+        if not official and recorded:
+            against = f", {ours / recorded:.1f}x the {recorded}/s recorded for LiveCodeBench's grader"
         print(f"{name} ({len(rows)} programs of at most {args.most_cpu} s, {args.workers} workers, median of {args.repeat}, "
-              f"load {os.getloadavg()[0]:.1f}): {ours:.1f} programs/s{against}; "
-              f"{ours / manager:.1f}x the official structure ({manager:.1f}/s), {ours / fresh:.1f}x one fresh interpreter per "
-              f"program ({fresh:.1f}/s); {share:.0f}% of the processors' time inside programs")  # fmt: skip
+              f"load {os.getloadavg()[0]:.1f}): {ours:.1f} programs/s{against}; {100 * share:.0f}% of the "
+              f"processors' time inside programs; {own:.2f} ms of CPU time of the grader's own for each program")  # fmt: skip
 
 
-def _in_threads(harness: Callable[[Any], None], jobs: Iterable[Any], workers: int) -> None:
-    with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(harness, jobs))
+def _family_cpu() -> float:
+    """CPU time of this process and of all that descend from it, in seconds."""
+    import psutil
+
+    total = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def mixed(args: argparse.Namespace) -> None:
+    """Many small programs, a tenth of them hostile: what the grader holds in the end, and what the hostile ones cost."""
+    sys.path.insert(0, str(ROOT / "tests/grading"))
+    import psutil
+    from attacks_on_the_host import BREAK_OUTS
+    from attacks_on_verdicts import FORGERIES
+    from grading_problems import PROBLEMS
+
+    problems = {problem.question_id: problem for problem in load_problems(ROOT / "data/grading/problems.jsonl")} | PROBLEMS
+    innocent = [json.loads(line) for line in (ROOT / "data/grading/programs.jsonl").open()]
+    innocent = [row for row in innocent if "numpy" not in row["code"]]
+    hostile_rows = [{"question_id": attack.problem, "code": attack.code} for attack in (*FORGERIES, *BREAK_OUTS)]
+    seconds = {}
+    for share in (0, 10):
+        rows = []
+        for index in range(args.rows):
+            row = innocent[index % len(innocent)]
+            if share and index % 10 == 0:
+                row = hostile_rows[index // 10 % len(hostile_rows)]
+            rows.append({"question_id": row["question_id"], "code": f"{row['code']}\n# {share} {index}"})
+        with Grader(GraderConfig(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5)) as grader:
+            held, counts = [], Counter()
+            started = time.perf_counter()
+            for number, result in enumerate(grader.grade(requests_for(problems, rows))):
+                counts[str(result.verdict)] += 1
+                if number in (args.rows // 4, args.rows - 1):
+                    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+                    held.append((sum(one.memory_info().rss for one in family) >> 20, sum(one.num_fds() for one in family),
+                                 len(family), len(os.listdir(tempfile.gettempdir()))))  # fmt: skip
+            seconds[share] = time.perf_counter() - started
+        print(f"{args.rows} programs, {share}% hostile, {seconds[share]:.0f} s, {dict(counts)}; MiB, descriptors, processes, "
+              f"entries of the folder for temporary files after a quarter and at the end: {held}", flush=True)  # fmt: skip
+    print(f"with the hostile ones {seconds[10] / seconds[0]:.2f} times as long")
 
 
 def resume(args: argparse.Namespace) -> None:
@@ -275,6 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = {
         "verdicts": verdicts, "hostile": hostile, "attacks": attacks, "slow": slow, "throughput": throughput, "resume": resume,
+        "mixed": mixed,
     }  # fmt: skip
     parser.add_argument("command", choices=commands)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
@@ -288,7 +297,7 @@ def main() -> None:
     parser.add_argument("--most-cpu", type=float, default=0.5, help="leave out programs that use more CPU time (seconds)")
     parser.add_argument("--rows", type=int, default=20000)
     args = parser.parse_args()
-    if args.command != "attacks" and not args.data.is_dir():
+    if args.command not in ("attacks", "mixed") and not args.data.is_dir():
         parser.error(f"{args.data}: no reference data; give their folder with --data")
     commands[args.command](args)
 

@@ -40,7 +40,7 @@ class RayGrader:
         from dataclasses import replace
 
         if not self._ray.is_initialized():
-            self._ray.init(log_to_driver=False)
+            self._ray.init(log_to_driver=False, include_dashboard=False)
             self._started_ray = True
         # Threads, not asyncio: each call waits for its program.
         actor = self._ray.remote(num_cpus=1, max_concurrency=4)(_Actor)
