@@ -12,6 +12,7 @@ after an interruption: it goes on from the last resume checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,8 +20,9 @@ import torch
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig, build_training_data, train
+from dreamprm_code.bilevel import OutcomeSettings, TrainConfig, build_training_data, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
+from dreamprm_code.bilevel.start import earlier_labels, mixed_with_scores, step_scores
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
@@ -34,7 +36,7 @@ from dreamprm_code.settings import OneOf
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Config(RunSettings, TrainConfig):
+class Config(RunSettings, TrainConfig, OutcomeSettings):
     out_dir: Path | None = Field(None, description="where the results go (default: data_dir)")
 
     backbone: str = Field(description="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
@@ -65,10 +67,12 @@ class Config(RunSettings, TrainConfig):
     granularity: Literal["function", "line", "program"] = Field("function", description="what a step is; as for the labels")
     programs_per_tree: int = Field(8, ge=1, description="programs of one problem that share a token tree")
     max_tree_tokens: int = Field(8192, ge=1, description="largest token tree; a single larger program stands alone")
-    validation_share: float = Field(
-        0.25, ge=0, lt=1, description="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
+    start_labels: Path | None = Field(
+        None, description="corrected_labels.jsonl of an earlier run: labels start from its values (a second round)"
     )
-    train_outcomes: bool = Field(False, description="the outer level also reads the training programs' own outcomes")
+    mix_with: Path | None = Field(
+        None, description="another PRM, such as one of outcomes alone: labels start from a mix with its step scores"
+    )
 
 
 def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
@@ -98,16 +102,35 @@ def identity_of(config: Config) -> dict[str, object]:
         "split_file",
     )  # what they hold is known by the data's fingerprint
     memory = ("gradient_checkpointing", "shard_backbone")  # they change no result
-    return {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
+    values = {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def check(config: Config) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        UserError: names the settings.
+    """
+    if config.start_labels is not None and config.mix_with is not None:
+        raise UserError("start_labels and mix_with both say what labels start from; give one")
+    if not config.inner_labels and (config.learn != "none" or config.start_labels or config.mix_with):
+        raise UserError("without inner_labels there are no labels to learn or to start from: set learn none")
 
 
 def main(config: Config) -> None:
+    check(config)
     out_dir = config.out_dir or config.data_dir
     labels_path = out_dir / "corrected_labels.jsonl"
     identity = identity_of(config)
     check_resume(labels_path, {**config.identity(), **identity})
     problems, labels, solutions = read_inputs(config)
     device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    scores = {}
+    if config.mix_with is not None:
+        other = PRM.from_pretrained(config.mix_with, device=device)
+        scores = step_scores(other, problems, labels, config.max_functions, config.granularity)
+        del other
     prm = PRM.create(
         config.backbone,
         lora=LoraSettings(config.lora_rank, config.lora_alpha, config.lora_dropout, tuple(config.target_modules)),
@@ -132,14 +155,18 @@ def main(config: Config) -> None:
         labels,
         solutions,
         prm.encoder,
-        train_outcomes=config.train_outcomes,
-        validation_share=config.validation_share,
+        config,
+        has_outer=config.learn != "none",
         max_functions=config.max_functions,
         granularity=config.granularity,
         programs_per_tree=config.programs_per_tree,
         max_tree_tokens=config.max_tree_tokens,
         seed=config.seed,
     )
+    if config.start_labels is not None:
+        data = earlier_labels(data, config.start_labels)
+    elif config.mix_with is not None:
+        data = mixed_with_scores(data, scores)
     result = train(config, data, out_dir, prm.model, identity)
     if result.is_first_process or config.shard_backbone:
         prm.save_pretrained(out_dir / "prm")
@@ -152,7 +179,7 @@ def main(config: Config) -> None:
         "steps": result.steps,
         "best_step": result.best_step,
         **{f"held_out_{name}": value for name, value in result.best.items()},
-        "mean_label_movement": moved / len(data.mc_value),
+        "mean_label_movement": moved / max(1, len(data.mc_value)),
     }
     write_manifest(
         labels_path,
@@ -165,17 +192,25 @@ def main(config: Config) -> None:
     dropped = ", ".join(f"{count} {name}" for name, count in data.counts.items() if count and name in DROPPED)
     held_out = ", ".join(f"{name} {value:.4f}" for name, value in result.best.items()) or "none"
     print(
-        f"train_prm: {data.counts['inner_rows']} step labels, {data.counts.get('outer_programs', 0)} meta programs; "
-        f"{result.steps} steps, "
+        f"train_prm: {rows_used(data.counts)}; {result.steps} steps, "
         f"best step {result.best_step} (held-out: {held_out}); mean label movement {counts['mean_label_movement']:.4f}; "
         f"left out: {dropped or 'nothing'}"
     )
 
 
+def rows_used(counts: Mapping[str, int]) -> str:
+    """How many rows of each kind were used on each side."""
+    train, meta = counts["inner_train_outcomes"], counts["inner_meta_outcomes"]
+    inner = f"{counts['inner_labels']} step labels" + (f", {train} + {meta} outcomes (train + meta)" if train + meta else "")
+    train, meta = counts["outer_train_outcomes"], counts["outer_meta_outcomes"]
+    outer = f"{train} + {meta} outcomes (train + meta)" if train else f"{meta} meta outcomes"
+    return f"inner: {inner}; outer: {outer}; validation: {counts['validation_outcomes']} meta outcomes"
+
+
 DROPPED = (
     "train_programs_incomplete",
     "train_programs_too_long",
-    "train_programs_of_one_step",
+    "train_programs_without_use",
     "meta_programs_not_graded",
     "meta_programs_without_code",
     "meta_programs_too_long",

@@ -31,7 +31,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
@@ -202,7 +202,7 @@ def train_arm(config: Config, arm: str, encoded: Encoded, seed: int) -> tuple[Li
         **settings_of_arm,
     )
     num_rollouts = [step.num_rollouts for step in encoded.data.steps]
-    rows = tensor_data(encoded.train_RF, label, num_rollouts, encoded.meta_MF, outcome)
+    rows = tensor_data(encoded.train_RF, label, num_rollouts, Outcomes(encoded.meta_MF, outcome))
     with tempfile.TemporaryDirectory() as folder:
         result = train(train_config, rows, folder, model)
     return model, result.labels, result.weights

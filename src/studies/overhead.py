@@ -28,7 +28,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig, build_training_data, train
+from dreamprm_code.bilevel import OutcomeSettings, TrainConfig, build_training_data, train
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows
@@ -108,7 +108,7 @@ def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict
             prm = PRM.create(backbone)
         freeze_lower_layers(prm.model, min(config.trained_layers, prm.model.decoder.config.num_hidden_layers))
         problems = load_problems(config.problems, config.release)
-        data = build_training_data(problems, labels, solutions, prm.encoder, validation_share=0.0)
+        data = build_training_data(problems, labels, solutions, prm.encoder, OutcomeSettings(validation_share=0.0))
         steps = max(1, num_programs // config.batch_programs)
         settings = TrainConfig(
             inner_only_steps=0,

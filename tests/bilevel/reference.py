@@ -16,6 +16,7 @@ from dreamprm_code.bilevel.batches import Batch
 from dreamprm_code.bilevel.losses import step_losses
 from dreamprm_code.bilevel.passes import Passes
 from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.units import Unit
 
 
 def clipped(grads: list[Tensor], max_norm: float) -> list[Tensor]:
@@ -64,13 +65,26 @@ def double_backward(
         total = torch.zeros((), dtype=torch.float64)
         for units, model_batch in passes.cut(batch.units):
             logit_S = functional_call(model, dict(zip(names, values, strict=True)), (model_batch,))
-            if is_inner:
-                rows = passes.rows(units)
-                losses = weight_R[rows] * step_losses(logit_S, label_R[rows], config.loss, config.label_smoothing)
-            else:
-                losses = step_losses(logit_S, passes.outcomes(units), config.loss)
-            total = total + losses.sum() / batch.num_steps
+            for unit in units:
+                own, logit_S = logit_S[: unit.num_logits], logit_S[unit.num_logits :]
+                total = total + (inner_terms(unit, own) if is_inner else outcome_losses(unit, own).sum()) / batch.num_steps
         return total
+
+    def inner_terms(unit: Unit, own: Tensor) -> Tensor:
+        rows = passes.rows([unit])
+        label_losses = step_losses(own[: len(rows)], label_R[rows], config.loss, config.label_smoothing, config.flip_rate)
+        whole = own[len(rows) : unit.num_steps]
+        pairs = [
+            torch.log1p(torch.exp(failed - passed))
+            for passed, one in zip(whole, unit.outcomes, strict=True)
+            for failed, other in zip(whole, unit.outcomes, strict=True)
+            if one > other
+        ]
+        ranking = config.pair_weight * len(whole) * sum(pairs) / max(1, len(pairs))
+        return (weight_R[rows] * label_losses).sum() + config.outcome_weight * outcome_losses(unit, whole).sum() + ranking
+
+    def outcome_losses(unit: Unit, logit_M: Tensor) -> Tensor:
+        return step_losses(logit_M, torch.tensor(unit.outcomes, dtype=torch.float64), config.loss)
 
     theta = [param.detach().clone().requires_grad_() for param in params]
     grads = torch.autograd.grad(loss(theta, inner, True), theta, create_graph=True, allow_unused=True)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from dreamprm_code.bilevel.data import TrainingData, Unit
+from dreamprm_code.bilevel.units import TrainingData, Unit, fold_of_each
 from dreamprm_code.prm.trees import build_tree, collate
 
 
 def tree_data(
-    num_inner: int = 8, num_outer: int = 6, num_validation: int = 4, seed: int = 0, vocabulary: int = 500
+    num_inner: int = 8,
+    num_outer: int = 6,
+    num_validation: int = 4,
+    seed: int = 0,
+    vocabulary: int = 500,
+    outcomes_inside: bool = False,
+    folds: int = 1,
 ) -> TrainingData:
-    """``num_inner`` problems of one or two programs with two or three labelled steps each; the others have one outcome each."""
+    """``num_inner`` problems of one or two programs with two or three labelled steps each; the others have one outcome each.
+
+    ``outcomes_inside``: every inner program also ends in a whole one with an outcome, and four units hold outcomes
+    alone. With ``folds`` these four are outer problems too.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def tokens(low: int, high: int) -> list[int]:
@@ -32,8 +44,18 @@ def tree_data(
         sequences = [s for _ in range(1 + index % 2) for s in program(head, 2 + index % 2)]
         rows = tuple(range(len(mc_value), len(mc_value) + len(sequences)))
         mc_value += (torch.randint(0, 5, (len(sequences),), generator=generator) / 4).tolist()
-        tree = build_tree(sequences)
-        inner.append(Unit(tree, rows=rows, num_programs=1 + index % 2, num_tokens=tree.num_tokens, question_id=f"train{index}"))
+        outcomes = tuple(float(k) for k in range(1 + index % 2)) if outcomes_inside else ()
+        tree = build_tree(sequences + [sequences[-1] + tokens(3, 8) for _ in outcomes])
+        inner.append(
+            Unit(
+                tree,
+                rows=rows,
+                outcomes=outcomes,
+                num_programs=1 + index % 2,
+                num_tokens=tree.num_tokens,
+                question_id=f"train{index}",
+            )
+        )
 
     def clean(name: str, count: int) -> tuple[Unit, ...]:
         units = []
@@ -45,12 +67,18 @@ def tree_data(
             )
         return tuple(units)
 
+    outer, validation = clean("meta", num_outer), clean("held-out", num_validation)
+    if outcomes_inside:
+        inner += outer[:4] if folds > 1 else clean("inside", 4)
+    dealt = fold_of_each([unit.question_id for unit in outer], folds) if folds > 1 else {}
+    inner = [replace(unit, fold=dealt.get(unit.question_id, -1)) for unit in inner]
+    outer = tuple(replace(unit, fold=dealt.get(unit.question_id, -1)) for unit in outer)
     return TrainingData(
-        keys=tuple((f"train{unit}", 0, index) for unit, part in enumerate(inner) for index in range(len(part.rows))),
+        keys=tuple((unit.question_id, 0, index) for unit in inner for index in range(len(unit.rows))),
         mc_value=tuple(mc_value),
         num_rollouts=(4,) * len(mc_value),
         inner=tuple(inner),
-        outer=clean("meta", num_outer),
-        validation=clean("held-out", num_validation),
+        outer=outer,
+        validation=validation,
         collate=collate,
     )

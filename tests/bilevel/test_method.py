@@ -13,7 +13,7 @@ from reference import double_backward, logit_tangents_by_rows
 from synthetic import tree_data
 from torch import nn
 
-from dreamprm_code.bilevel import TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
 from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.method import bilevel_step, inner_gradient, logit_tangents
@@ -36,9 +36,9 @@ def step(run: BiLevelRun, count: int = 1) -> None:
 def next_batches(run: BiLevelRun) -> tuple[Batch, Batch]:
     """What the run's next step will read."""
     inner = Batches(run.data.inner, run.config.batch_programs, run.config.seed)
-    inner.skip_to(run.inner_batches.taken)
+    inner.skip_to(run.inner_batches.taken, run.inner_batches.position)
     outer = Batches(run.data.outer, run.config.outer_programs, run.config.seed + 1)
-    outer.skip_to(run.outer_batches.taken)
+    outer.skip_to(run.outer_batches[0].taken, run.outer_batches[0].position)
     return inner.next(), outer.next()
 
 
@@ -93,7 +93,7 @@ def test_exact_through_a_cold_adam(tmp_path):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0)).double()
     features = torch.randn(6, 3, dtype=torch.float64)
-    data = tensor_data(features, [0.0, 0.25, 0.5, 0.5, 0.75, 1.0], [4] * 6, features[:2] + 0.3, [1.0, 0.0])
+    data = tensor_data(features, [0.0, 0.25, 0.5, 0.5, 0.75, 1.0], [4] * 6, Outcomes(features[:2] + 0.3, [1.0, 0.0]))
     run = run_of(tmp_path, data, model, lr=0.01, clip=0.0, inner_only_steps=0, bilevel_steps=1, batch_programs=6)
     expected = reference(run)
     step(run)
@@ -179,7 +179,7 @@ def test_bettys_hypergradients_equal_double_backward_with_dense_matrices(tmp_pat
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1), nn.Flatten(0)).double()
     features, outer_features = torch.randn(6, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
     mc_value, outcomes = [0.0, 0.25, 0.5, 0.5, 0.75, 1.0], [1.0, 0.0, 1.0, 1.0]
-    data = tensor_data(features, mc_value, [4] * 6, outer_features, outcomes)
+    data = tensor_data(features, mc_value, [4] * 6, Outcomes(outer_features, outcomes))
     run = run_of(
         tmp_path, data, model, learn=learn, hypergradient=hypergradient, lr=0.1, inner_only_steps=1, bilevel_steps=1,
         batch_programs=6, outer_programs=4,
@@ -273,7 +273,7 @@ def test_four_labels_by_hand(tmp_path):
     """
     x_R1 = torch.tensor([[1.0], [2.0], [-1.0], [0.0]], dtype=torch.float64)
     outer_M1 = torch.tensor([[2.0]], dtype=torch.float64)
-    data = tensor_data(x_R1, [0.5, 0.25, 0.75, 1.0], [4] * 4, outer_M1, [1.0])
+    data = tensor_data(x_R1, [0.5, 0.25, 0.75, 1.0], [4] * 4, Outcomes(outer_M1, [1.0]))
     run = run_of(
         tmp_path, data, OneWeight(), optimizer="sgd", lr=1.0, weight_decay=0.0, clip=0.0, outer_optimizer="sgd", outer_lr=0.1,
         inner_only_steps=0, bilevel_steps=1, batch_programs=4, outer_programs=1,
@@ -287,7 +287,8 @@ def test_four_labels_by_hand(tmp_path):
 
 
 def test_an_optimizer_without_a_written_derivative_is_refused(tmp_path):
-    data = tensor_data(torch.ones(1, 1, dtype=torch.float64), [0.5], [4], torch.ones(1, 1, dtype=torch.float64), [1.0])
+    one = torch.ones(1, 1, dtype=torch.float64)
+    data = tensor_data(one, [0.5], [4], Outcomes(one, [1.0]))
     run = run_of(tmp_path, data, OneWeight(), inner_only_steps=0, bilevel_steps=1)
     run.inner.optimizer = torch.optim.RMSprop(run.passes.params)
     with pytest.raises(UserError, match="RMSprop"):

@@ -16,7 +16,7 @@ import train_worker
 from synthetic import tree_data
 from torch import nn
 
-from dreamprm_code.bilevel import TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled
@@ -45,7 +45,7 @@ class Linear(nn.Module):
 
 def one_label():
     """One step with label 0.50; the clean program looks the same and passed."""
-    return tensor_data(torch.ones(1, 1), [0.5], [4], torch.ones(1, 1), [1.0])
+    return tensor_data(torch.ones(1, 1), [0.5], [4], Outcomes(torch.ones(1, 1), [1.0]))
 
 
 @pytest.mark.parametrize(("optimizer", "at_least"), [("sgd", 0.69), ("adam", 0.54)])
@@ -64,7 +64,7 @@ def test_upper_none_moves_no_label(tmp_path):
 
 def test_upper_weights_moves_weights_and_no_label(tmp_path):
     """Two rows of opposite labels for the same text; the clean outcome agrees with the first."""
-    data = tensor_data(torch.ones(2, 1), [1.0, 0.0], [4, 4], torch.ones(1, 1), [1.0])
+    data = tensor_data(torch.ones(2, 1), [1.0, 0.0], [4, 4], Outcomes(torch.ones(1, 1), [1.0]))
     config = quiet(learn="weights", optimizer="sgd", lr=0.1, inner_only_steps=0, bilevel_steps=20, batch_programs=2)
     result = train(config, data, tmp_path, Linear(1))
     assert result.labels == [1.0, 0.0]
@@ -76,7 +76,7 @@ def test_warm_up_reads_no_clean_program_and_moves_no_label(tmp_path):
     run = BiLevelRun(config, tree_data(), tmp_path, build_model("random:tiny"), {})
     for taken in (0, 0, 0, 1):
         run.take_step()
-        assert run.outer_batches.taken == taken
+        assert run.outer_batches[0].taken == taken
         assert (run.table.movement()["max_movement"] > 0) == (taken == 1)
 
 
@@ -88,7 +88,7 @@ def test_flipped_labels_are_told_from_clean_ones(tmp_path):
     true_R, outcome_M = (x_RF @ rule > 0).float(), (x_MF @ rule > 0).float()
     flipped_R = torch.rand(120, generator=generator) < 1 / 3
     noisy_R = torch.where(flipped_R, 1 - true_R, true_R)
-    data = tensor_data(x_RF, noisy_R.tolist(), [4] * 120, x_MF, outcome_M.tolist())
+    data = tensor_data(x_RF, noisy_R.tolist(), [4] * 120, Outcomes(x_MF, outcome_M.tolist()))
     config = quiet(lr=1e-2, inner_only_steps=20, bilevel_steps=120, batch_programs=16, outer_programs=64, seed=1)
     labels_R = torch.tensor(train(config, data, tmp_path, Linear(20)).labels)
     error_before, error_after = (noisy_R - true_R).abs(), (labels_R - true_R).abs()
@@ -96,9 +96,15 @@ def test_flipped_labels_are_told_from_clean_ones(tmp_path):
     assert error_after.mean() < error_before.mean()
 
 
+def contradicted():
+    """Label and outer level say 1, validation says 0, all of the same text."""
+    one = torch.ones(1, 1)
+    return tensor_data(one, [1.0], [4], Outcomes(one, [1.0]), validation=Outcomes(one, [0.0]))
+
+
 def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
     """Held-out programs that contradict the training labels: the loss only grows, so the earliest after the warm-up wins."""
-    data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
+    data = contradicted()
     model = Linear(1)
     result = train(quiet(lr=0.1, inner_only_steps=2, bilevel_steps=10, eval_every=3), data, tmp_path, model)
     validations = [row for row in result.log if row["phase"] == "validation"]
@@ -108,7 +114,7 @@ def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
 
 
 def test_patience_stops_early(tmp_path):
-    data = tensor_data(torch.ones(1, 1), [1.0], [4], torch.ones(1, 1), [1.0], torch.ones(1, 1), [0.0])
+    data = contradicted()
     result = train(quiet(lr=0.1, inner_only_steps=2, bilevel_steps=100, eval_every=1, patience=3), data, tmp_path, Linear(1))
     assert result.steps == 6
 
@@ -126,10 +132,13 @@ def test_log_and_tensorboard_files(tmp_path):
 def test_batches_are_the_same_after_a_skip_and_hold_enough_programs():
     units = tree_data().inner
     straight = Batches(units, 4, seed=3)
-    seen = [straight.next() for _ in range(9)]
+    seen, position = [], 0
+    for number in range(9):
+        position = straight.position if number == 5 else position
+        seen.append(straight.next())
     resumed = Batches(units, 4, seed=3)
-    resumed.skip_to(5)
-    assert [resumed.next() for _ in range(4)] == seen[5:]
+    resumed.skip_to(5, position)
+    assert [resumed.next() for _ in range(4)] == seen[5:] and resumed.taken == straight.taken == 9
     assert all(sum(unit.num_programs for unit in batch.units) >= 4 for batch in seen)
 
 
@@ -155,7 +164,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path, settings, message):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-    data = tensor_data(torch.full((1, 1), float("inf")), [0.5], [4], torch.ones(1, 1), [1.0])
+    data = tensor_data(torch.full((1, 1), float("inf")), [0.5], [4], Outcomes(torch.ones(1, 1), [1.0]))
     with pytest.raises(UserError, match="lower lr"):
         train(quiet(), data, tmp_path, Linear(1))
 

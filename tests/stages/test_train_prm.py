@@ -14,44 +14,8 @@ from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import read_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.backbone import SHAPES
-from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel, Verdict
-
-PROGRAM = "def main():\n    print(add(1, {n}))\n\n\ndef add(a, b):\n    return a + b\n\n\ndef last(a):\n    return {n}\n"
-
-
-def problem(question_id: str, date: str) -> Problem:
-    text = {"question_title": "Sum", "question_content": f"Print {question_id}.", "platform": "atcoder", "contest_id": "a"}
-    tests = {"public_test_cases": "[]", "private_test_cases": "[]", "metadata": "{}", "starter_code": ""}
-    return Problem(question_id=question_id, contest_date=date, difficulty="easy", **text, **tests)
-
-
-def solution(question_id: str, index: int, passed: bool | None) -> Solution:
-    verdict = {True: Verdict.PASSED, False: Verdict.WRONG_ANSWER, None: Verdict.HARNESS_ERROR}[passed]
-    code = PROGRAM.format(n=index)
-    common = {"output": code, "code": code, "finish_reason": "stop", "passed": passed, "verdict": verdict}
-    return Solution(question_id=question_id, solution_idx=index, **common)
-
-
-def labels(question_id: str, index: int) -> list[StepLabel]:
-    from dreamprm_code.steps import split_program
-
-    steps = split_program(PROGRAM.format(n=index)).steps
-    rows = []
-    for step_idx, step in enumerate(steps):
-        last = step_idx == len(steps) - 1
-        rows.append(
-            StepLabel(
-                question_id=question_id,
-                solution_idx=index,
-                step_idx=step_idx,
-                num_steps=len(steps),
-                name=step.name,
-                prefix=step.prefix,
-                num_rollouts=1 if last else 4,
-                num_correct=index % 2 if last else (index + step_idx) % 5,
-            )
-        )
-    return rows
+from dreamprm_code.records import CorrectedLabel, Problem, StepLabel
+from training_samples import PROGRAM, labels, problem, solution
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +56,14 @@ def config(tmp_path, backbone) -> train_prm.Config:
 
 def test_writes_checkpoint_labels_log_and_manifest(config, capsys):
     train_prm.main(config)
-    assert "8 step labels, 4 meta programs; 5 steps" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "inner: 8 step labels; outer: 4 meta outcomes; validation: 2 meta outcomes; 5 steps" in said
     rows = read_rows(config.data_dir / "corrected_labels.jsonl", CorrectedLabel)
     assert [row.key for row in rows] == [(f"t{i}", i, k) for i in range(4) for k in range(2)]  # never the last step
     assert [row.mc_value for row in rows] == [((i + k) % 5) / 4 for i in range(4) for k in range(2)]
     assert any(row.corrected_value != row.mc_value for row in rows) and all(row.weight == 1.0 for row in rows)
     counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
-    assert counts["inner_rows"] == 8 and counts["validation_programs"] == 2 and 3 <= counts["best_step"] <= 5
+    assert counts["inner_labels"] == 8 and counts["validation_outcomes"] == 2 and 3 <= counts["best_step"] <= 5
     prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
     known = {row.question_id: row for row in read_rows(config.problems, Problem)}
     (scores,) = prm.score(known["m0"], [PROGRAM.format(n=1)])
@@ -124,6 +89,42 @@ def test_upper_none_and_another_output_folder(config, tmp_path):
     assert not (config.data_dir / "prm").exists()
 
 
+def run_with(config, **changes) -> tuple[dict, list[CorrectedLabel]]:
+    """Counts of the manifest and rows of the label table."""
+    changed = config.with_changes(**{"out_dir": config.data_dir.parent / "other"} | changes)
+    train_prm.main(changed)
+    path = changed.out_dir / "corrected_labels.jsonl"
+    return read_manifest(path)["counts"], read_rows(path, CorrectedLabel)
+
+
+def test_outcomes_inside_are_counted_by_kind_and_never_in_the_label_table(config, capsys):
+    counts, rows = run_with(config, inner_outcomes="both", inner_share=0.6, validation_share=0.0, pair_weight=0.5)
+    used = {name: count for name, count in counts.items() if name.endswith("_outcomes") or name == "inner_labels"}
+    inner_meta, outer_meta = used.pop("inner_meta_outcomes"), used.pop("outer_meta_outcomes")
+    assert used == {"inner_labels": 8, "inner_train_outcomes": 4, "outer_train_outcomes": 0, "validation_outcomes": 0}
+    assert inner_meta + outer_meta == 6 and inner_meta in (2, 4)  # whole problems of two programs
+    assert len(rows) == 8 and all(row.step_idx < 2 for row in rows)
+    said = f"inner: 8 step labels, 4 + {inner_meta} outcomes (train + meta); outer: {outer_meta} meta outcomes; validation: 0"
+    assert said in capsys.readouterr().out
+
+
+def test_folds_let_every_meta_outcome_serve_both_levels(config):
+    counts, _ = run_with(config, inner_outcomes="meta", folds=2)
+    assert counts["inner_meta_outcomes"] == counts["outer_meta_outcomes"] == 4 and counts["validation_outcomes"] == 2
+
+
+def test_an_orm_then_labels_mixed_with_its_scores_then_a_second_round(config, tmp_path):
+    counts, rows = run_with(config, inner_labels=False, inner_outcomes="both", inner_share=0.7, learn="none", lr=0.01)
+    assert counts["inner_labels"] == 0 and rows == [] and counts["inner_train_outcomes"] == 4
+    orm = tmp_path / "other" / "prm"
+    _, mixed = run_with(config, mix_with=orm, learn="none", out_dir=tmp_path / "mixed")
+    assert all(0.0 < row.corrected_value < 1.0 and row.corrected_value != row.mc_value for row in mixed)
+    again = tmp_path / "mixed" / "corrected_labels.jsonl"
+    _, second = run_with(config, start_labels=again, inner_outcomes="train", learn="none", out_dir=tmp_path / "second")
+    assert [row.corrected_value for row in second] == [row.corrected_value for row in mixed]
+    assert [row.mc_value for row in second] == [row.mc_value for row in mixed]
+
+
 def test_trained_layers_moves_lora_in_the_last_layers_only(config):
     train_prm.main(config.with_changes(trained_layers=1, lr=0.01))
     prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
@@ -141,7 +142,7 @@ def test_programs_that_cannot_be_used_are_counted(config):
     train_prm.main(config)
     counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
     assert counts["meta_programs_not_graded"] == 1 and counts["meta_programs_without_code"] == 1
-    assert counts["train_programs_incomplete"] == 1 and counts["inner_rows"] == 5
+    assert counts["train_programs_incomplete"] == 1 and counts["inner_labels"] == 5
 
 
 def broken_row(config):
@@ -185,6 +186,13 @@ def nothing_graded(config):
         (None, {"lr_warmup_steps": -1}, "'lr_warmup_steps' is -1"),
         (None, {"trained_layers": 3}, "the backbone has 2 layers"),
         (None, {"max_length": 40}, "no training program"),
+        (None, {"inner_outcomes": "both", "outer_outcomes": "both"}, "cannot both fit and judge"),
+        (None, {"inner_outcomes": "meta", "inner_share": 0.01}, "no outcome of a meta program is left for the inner level"),
+        (None, {"inner_outcomes": "meta", "inner_share": 0.99}, "no graded meta program is left for the outer level"),
+        (None, {"inner_outcomes": "meta", "folds": 3}, "3 folds need as many problems"),
+        (None, {"inner_labels": False}, "set learn none"),
+        (None, {"inner_labels": False, "learn": "none"}, "neither labels nor outcomes"),
+        (None, {"mix_with": Path("a"), "start_labels": Path("b")}, "give one"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_nothing_is_written(config, damage, changes, message):

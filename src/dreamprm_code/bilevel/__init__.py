@@ -1,12 +1,22 @@
 """Label correction by bi-level optimization: noisy Monte-Carlo labels are learned so that the PRM fits clean outcomes.
 
 ``method.py`` is one step of it. ``train`` runs the inner-only steps and the bi-level stage; ``build_training_data`` makes its
-input from the rows of the files.
+input from the rows of the files, ``tensor_data`` from features; ``noise.py`` holds what arms of a study do to labels.
 """
 
 from dreamprm_code.bilevel.data import build_training_data
-from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.settings import OutcomeSettings, TrainConfig
 from dreamprm_code.bilevel.trainer import TrainResult, train
-from dreamprm_code.bilevel.units import TrainingData, Unit, tensor_data
+from dreamprm_code.bilevel.units import Outcomes, TrainingData, Unit, tensor_data
 
-__all__ = ["TrainConfig", "TrainResult", "TrainingData", "Unit", "build_training_data", "tensor_data", "train"]
+__all__ = [
+    "OutcomeSettings",
+    "Outcomes",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingData",
+    "Unit",
+    "build_training_data",
+    "tensor_data",
+    "train",
+]

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from dreamprm_code.bilevel.batches import Batch
-from dreamprm_code.bilevel.method import InnerLevel, OuterLevel, inner_gradient, outer_gradient, settle
+from dreamprm_code.bilevel.levels import InnerLevel, OuterLevel
+from dreamprm_code.bilevel.method import inner_gradient, outer_gradient, settle
 from dreamprm_code.bilevel.passes import BeforePass, differentiable_attention
 from dreamprm_code.errors import UserError
 

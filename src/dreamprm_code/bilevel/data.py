@@ -1,59 +1,82 @@
-"""Rows of the files into units. Who belongs where (each problem is on one side only):
+"""Rows of the files into units: who serves where.
 
-* inner: the steps of training programs but the last, with Monte-Carlo labels;
-* outer: whole meta programs with their unit-test outcome; with ``train_outcomes`` also the training programs' last steps;
-* validation: the meta programs of a share of the meta problems, kept out of both levels; they choose the checkpoint.
+There are two kinds of scored step: *labelled* steps (those of training programs but the last, with Monte-Carlo labels) and
+whole programs with their unit-test *outcome* (meta programs, and the training programs' last steps).
+
+* inner level: the labelled steps and, beside the paper, the outcomes that ``inner_outcomes`` names;
+* outer level: the outcomes that ``outer_outcomes`` names (the paper: meta programs);
+* validation: the meta programs of some problems, kept out of both levels; they choose the checkpoint.
+
+A meta problem is on one of these sides, by a stable coin flip. With ``folds`` = K > 1 the outcomes of the outer level's
+problems serve both levels. The problems are dealt to K folds, which take turns as the outer level's data, and *no inner batch
+since the outer step before, the unrolled one among them, holds an outcome of a problem of the fold that judges*: an outcome
+never judges the step that it was fitted in. Earlier steps did fit it, the inner-only ones too, so the parameters are not
+independent of the outer data as those of K separate trainings would be. Labelled steps of such problems stay in the batches.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData, Unit
+from dreamprm_code.bilevel.settings import PUBLISHED_ROLES, OutcomeSettings
+from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData, Unit, coin, fold_of_each
 from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import build_tree, collate
 from dreamprm_code.records import Problem, Solution, StepLabel
 
+OUTCOME_COUNTS = (
+    "inner_train_outcomes",
+    "inner_meta_outcomes",
+    "outer_train_outcomes",
+    "outer_meta_outcomes",
+    "validation_outcomes",
+)
+"""How many outcomes serve where, beside ``inner_labels``, in ``TrainingData.counts``."""
 
-def in_validation(question_id: str, share: float, seed: int) -> bool:
-    """A stable coin flip per problem: adding problems moves none of the others."""
-    digest = hashlib.sha256(f"{seed}:{question_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
 
-
-def split_meta(question_ids: Iterable[str], share: float, seed: int) -> set[str]:
-    """The meta problems kept for validation; with a positive share at least one on each side.
+def sides_of(question_ids: Iterable[str], roles: OutcomeSettings, seed: int) -> dict[str, str]:
+    """``validation``, ``inner`` or ``outer`` for each meta problem; with a positive share at least one for validation.
 
     Raises:
-        DataError: fewer than two meta problems.
+        DataError: a validation split of fewer than two problems.
     """
     ids = sorted(set(question_ids))
-    if share <= 0.0:
-        return set()
-    if len(ids) < 2:
-        raise DataError(f"a validation split needs two meta problems with graded programs, found {len(ids)}; sample more")
-    chosen = {question_id for question_id in ids if in_validation(question_id, share, seed)}
-    return chosen if 0 < len(chosen) < len(ids) else {ids[0]}
+    inner_share = roles.inner_share if roles.inner_outcomes in ("meta", "both") and roles.folds == 1 else 0.0
+    sides = {}
+    for question_id in ids:
+        place = coin(question_id, seed) - roles.validation_share
+        sides[question_id] = "validation" if place < 0 else "inner" if place < inner_share else "outer"
+    if roles.validation_share > 0:
+        if len(ids) < 2:
+            raise DataError(f"a validation split needs two meta problems with graded programs, found {len(ids)}; sample more")
+        if len(set(sides.values()) & {"validation"}) != 1:
+            sides[ids[0]] = "validation"
+        elif set(sides.values()) == {"validation"}:
+            sides = dict.fromkeys(ids, "outer") | {ids[0]: "validation"}
+    return sides
 
 
 @dataclass(frozen=True)
 class _Program:
-    """Token sequences of one program's wanted steps, with the table rows or the outcome."""
+    """Token sequences of one program's wanted steps: labelled ones with their table rows, and the whole with its outcome."""
 
-    sequences: list[list[int]]
+    labelled: list[list[int]]
     rows: tuple[int, ...] = ()
+    whole: list[list[int]] = field(default_factory=list)
     outcomes: tuple[float, ...] = ()
 
 
-def _units(programs: dict[str, list[_Program]], programs_per_tree: int, max_tree_tokens: int) -> tuple[Unit, ...]:
+def _units(
+    programs: dict[str, list[_Program]], programs_per_tree: int, max_tree_tokens: int, folds: Mapping[str, int]
+) -> tuple[Unit, ...]:
     """Trees of at most so many programs of one problem and, where a single program allows it, so many tokens."""
 
     def unit(question_id: str, group: list[_Program]) -> Unit:
-        tree = build_tree([sequence for program in group for sequence in program.sequences])
+        labelled = [sequence for program in group for sequence in program.labelled]
+        tree = build_tree(labelled + [sequence for program in group for sequence in program.whole])
         return Unit(
             tree,
             rows=tuple(row for program in group for row in program.rows),
@@ -61,6 +84,7 @@ def _units(programs: dict[str, list[_Program]], programs_per_tree: int, max_tree
             num_programs=len(group),
             num_tokens=tree.num_tokens,
             question_id=question_id,
+            fold=folds.get(question_id, -1),
         )
 
     units = []
@@ -75,7 +99,7 @@ def _units(programs: dict[str, list[_Program]], programs_per_tree: int, max_tree
     return tuple(units)
 
 
-def _all_prefixes(labels: Sequence[StepLabel], max_functions: int, granularity: str) -> list[str] | None:
+def all_prefixes(labels: Sequence[StepLabel], max_functions: int, granularity: str) -> list[str] | None:
     """Every prefix of a program, those of steps without a label too: a step's text says where the earlier steps ended.
 
     None where they cannot be known: the last step has no row, or splitting the program again gives other steps.
@@ -96,36 +120,31 @@ def build_training_data(
     step_labels: Sequence[StepLabel],
     meta_solutions: Sequence[Solution],
     encoder: StepEncoder,
+    roles: OutcomeSettings = PUBLISHED_ROLES,
     *,
-    train_outcomes: bool = False,
-    validation_share: float = 0.25,
+    has_outer: bool = True,
     max_functions: int = 10,
     granularity: str = "function",
     programs_per_tree: int = 8,
     max_tree_tokens: int = 8192,
     seed: int = 42,
 ) -> TrainingData:
-    """Encode rows of the files into units.
+    """Encode rows of the files into units; ``roles`` says which outcomes serve where, ``has_outer`` whether a level will learn.
 
     Meta programs without a verdict or without code are dropped and counted, and so are programs whose code does not fit the
     encoder's ``max_length``. ``max_functions`` and ``granularity`` are those of the labels: meta programs are split alike.
 
     Raises:
-        DataError: a row's problem is unknown, a problem is on both sides, or a side is empty.
+        DataError: a row's problem is unknown, a problem is on both sides, or a side that is needed is empty.
     """
     known = {problem.question_id: problem for problem in problems}
     counts: Counter[str] = Counter()
-    train_ids = {label.question_id for label in step_labels}
-    meta_ids = {solution.question_id for solution in meta_solutions}
-    if both := sorted(train_ids & meta_ids):
+    _check_problems(known, step_labels, meta_solutions)
+    in_both = {"train", "both"}
+    if roles.folds == 1 and roles.inner_outcomes in in_both and roles.outer_outcomes in in_both:
         raise DataError(
-            f"problem {both[0]} has training labels and meta programs ({len(both)} such problems): separate the windows"
+            "the outcomes of training programs cannot both fit and judge: set folds, or change inner_outcomes or outer_outcomes"
         )
-    if unknown := sorted((train_ids | meta_ids) - known.keys()):
-        raise DataError(
-            f"problem {unknown[0]} is not in the problems file ({len(unknown)} unknown): use the file they were made from"
-        )
-
     by_program: dict[tuple[str, int], list[StepLabel]] = defaultdict(list)
     for label in step_labels:
         by_program[label.question_id, label.solution_idx].append(label)
@@ -136,7 +155,7 @@ def build_training_data(
     outer: dict[str, list[_Program]] = defaultdict(list)
     validation: dict[str, list[_Program]] = defaultdict(list)
     for (question_id, solution_idx), labels in sorted(by_program.items()):
-        prefixes = _all_prefixes(labels, max_functions, granularity)
+        prefixes = all_prefixes(labels, max_functions, granularity)
         if prefixes is None:
             counts["train_programs_incomplete"] += 1
             continue
@@ -145,22 +164,25 @@ def build_training_data(
         except EncodingError:
             counts["train_programs_too_long"] += 1
             continue
-        labels = sorted(labels, key=lambda label: label.step_idx)
-        middle = [(label, sequences[label.step_idx]) for label in labels if not label.is_last]
-        last = [(label, sequences[label.step_idx]) for label in labels if label.is_last]
-        if middle:
-            counts["inner_programs"] += 1
-            rows = tuple(range(len(keys), len(keys) + len(middle)))
-            keys += [(question_id, solution_idx, label.step_idx) for label, _ in middle]
-            mc_value += [label.mc_value for label, _ in middle]
-            num_rollouts += [label.num_rollouts for label, _ in middle]
-            inner[question_id].append(_Program([sequence for _, sequence in middle], rows=rows))
-        else:
-            counts["train_programs_of_one_step"] += 1
-        if last and train_outcomes:
-            counts["outer_train_programs"] += 1
-            ((label, sequence),) = last
-            outer[question_id].append(_Program([sequence], outcomes=(label.mc_value,)))
+        labels = sorted((label for label in labels if label.num_rollouts), key=lambda label: label.step_idx)
+        middle = [label for label in labels if not label.is_last and roles.inner_labels]
+        outcome = tuple(label.mc_value for label in labels if label.is_last)
+        whole = [sequences[-1]] if outcome else []
+        program = _Program([sequences[label.step_idx] for label in middle], tuple(range(len(keys), len(keys) + len(middle))))
+        if outcome and roles.inner_outcomes in in_both:
+            counts["inner_train_outcomes"] += 1
+            program = replace(program, whole=whole, outcomes=outcome)
+        if outcome and roles.outer_outcomes in in_both:
+            counts["outer_train_outcomes"] += 1
+            outer[question_id].append(_Program([], whole=whole, outcomes=outcome))
+        if not program.rows and not program.outcomes:
+            counts["train_programs_without_use"] += not (outcome and roles.outer_outcomes in in_both)
+            continue
+        counts["inner_programs"] += 1
+        inner[question_id].append(program)
+        keys += [(question_id, solution_idx, label.step_idx) for label in middle]
+        mc_value += [label.mc_value for label in middle]
+        num_rollouts += [label.num_rollouts for label in middle]
 
     usable: dict[str, list[Solution]] = defaultdict(list)
     for solution in sorted(meta_solutions, key=lambda solution: solution.key):
@@ -170,29 +192,67 @@ def build_training_data(
             counts["meta_programs_without_code"] += 1
         else:
             usable[solution.question_id].append(solution)
-    held_out = split_meta(usable, validation_share, seed)
+    sides = sides_of(usable, roles, seed)
     for question_id, solutions in usable.items():
-        side, name = (validation, "validation_programs") if question_id in held_out else (outer, "outer_programs")
         for solution in solutions:
             try:
                 sequence = encoder.encode_program(known[question_id], solution.code, max_functions, granularity)[-1]
             except EncodingError:
                 counts["meta_programs_too_long"] += 1
                 continue
-            counts[name] += 1
-            side[question_id].append(_Program([sequence], outcomes=(float(bool(solution.passed)),)))
+            program = _Program([], whole=[sequence], outcomes=(float(bool(solution.passed)),))
+            if sides[question_id] == "validation":
+                counts["validation_outcomes"] += 1
+                validation[question_id].append(program)
+                continue
+            shared = roles.folds > 1 and roles.inner_outcomes in {"meta", "both"}
+            if sides[question_id] == "inner" or shared:
+                counts["inner_meta_outcomes"] += 1
+                inner[question_id].append(program)
+            if sides[question_id] == "outer" and roles.outer_outcomes in {"meta", "both"}:
+                counts["outer_meta_outcomes"] += 1
+                outer[question_id].append(program)
 
-    if not keys:
-        raise DataError("no training program has a step before its last: there is no Monte-Carlo label to fit")
-    if not outer:
-        raise DataError("no graded meta program is left for the outer level: sample meta programs, or lower validation_share")
-    counts["inner_rows"] = len(keys)
+    counts["inner_labels"] = len(keys)
+    counts.update(dict.fromkeys(OUTCOME_COUNTS, 0))
+    _check_sides(roles, has_outer, keys, inner, outer, counts)
     counts["statements_shortened"] = encoder.counts["statements_shortened"]
+    folds = fold_of_each(outer, roles.folds, seed) if roles.folds > 1 and has_outer else {}
     return TrainingData(
         tuple(keys),
         tuple(mc_value),
         tuple(num_rollouts),
-        *(_units(side, programs_per_tree, max_tree_tokens) for side in (inner, outer, validation)),
+        *(_units(side, programs_per_tree, max_tree_tokens, folds) for side in (inner, outer, validation)),
         collate,
         dict(sorted(counts.items())),
     )
+
+
+def _check_problems(known: Mapping[str, Problem], step_labels: Sequence[StepLabel], meta: Sequence[Solution]) -> None:
+    train_ids = {label.question_id for label in step_labels}
+    meta_ids = {solution.question_id for solution in meta}
+    if both := sorted(train_ids & meta_ids):
+        raise DataError(
+            f"problem {both[0]} has training labels and meta programs ({len(both)} such problems): separate the windows"
+        )
+    if unknown := sorted((train_ids | meta_ids) - known.keys()):
+        raise DataError(
+            f"problem {unknown[0]} is not in the problems file ({len(unknown)} unknown): use the file they were made from"
+        )
+
+
+def _check_sides(
+    roles: OutcomeSettings, has_outer: bool, keys: Sequence[RowKey], inner: Mapping, outer: Mapping, counts: Counter[str]
+) -> None:
+    """Every side that is needed holds something."""
+    if roles.inner_labels and not keys:
+        raise DataError("no training program has a step before its last: there is no Monte-Carlo label to fit")
+    for kind in ("train", "meta"):
+        if roles.inner_outcomes in (kind, "both") and not counts[f"inner_{kind}_outcomes"]:
+            raise DataError(f"no outcome of a {kind} program is left for the inner level: sample more, or raise inner_share")
+    if not inner:
+        raise DataError("the inner level has neither labels nor outcomes: set inner_labels or inner_outcomes")
+    if has_outer and not outer:
+        raise DataError(
+            "no graded meta program is left for the outer level: sample meta programs, or lower validation_share or inner_share"
+        )

@@ -5,6 +5,9 @@ theta are the parameters that move (LoRA and head), Y the table of labels that a
     inner level   theta*(Y) = argmin L(theta, Y),   L = (1/N) sum_i w_i l(z_i(theta), y_i)     prefixes with noisy labels y_i
     outer level   Y = argmin M(theta*(Y)),          M = (1/K) sum_j l(z_j(theta), o_j)         whole programs with outcomes o_j
 
+Beside the paper, L may hold outcomes: a l(z_j, o_j) for each program, and b log(1 + e^(z_f - z_p)) for pairs of a failed and a
+passed program of a problem (levels.py). N counts these programs. They are constants: only labelled rows are corrected.
+
 theta*(Y) is unrolled by one optimizer step on one batch of N rows. :func:`bilevel_step` takes it, then corrects the batch:
 
     1   G = dL/dtheta (theta, Y)                                       inner gradient
@@ -37,51 +40,14 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from dreamprm_code.bilevel.activations import FrozenOutputs
 from dreamprm_code.bilevel.batches import Batch
+from dreamprm_code.bilevel.levels import InnerLevel, OuterLevel
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
-from dreamprm_code.bilevel.passes import BeforePass, Passes, differentiable_attention
-from dreamprm_code.bilevel.tables import Table
-from dreamprm_code.bilevel.units import Unit
+from dreamprm_code.bilevel.passes import BeforePass, differentiable_attention
 from dreamprm_code.errors import UserError
 
 HYPERGRADIENTS = ("exact", "darts", "neumann", "cg")  # this module's, and Betty's
 _CLIP_EPS = 1e-6  # torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6
-
-
-@dataclass
-class InnerLevel:
-    """The PRM fits the table: ``optimizer`` moves its trainable parameters by gradients clipped to norm ``clip`` (0 = not)."""
-
-    passes: Passes
-    table: Table
-    optimizer: torch.optim.Optimizer
-    kept: FrozenOutputs
-    loss: str = "bce"
-    smoothing: float = 0.0
-    clip: float = 0.0
-    last_loss: float = float("nan")
-
-    def __post_init__(self) -> None:
-        self.last_score_R = torch.zeros_like(self.table.mc_value_R)  # the PRM's scores, as of each row's last batch
-
-    def loss_sum(self, units: Sequence[Unit], logit_S: Tensor) -> Tensor:
-        """sum_i w_i l(z_i, y_i) over the rows of a micro-batch."""
-        rows = self.passes.rows(units)
-        losses = step_losses(logit_S, self.table.labels(rows), self.loss, self.smoothing)
-        return (self.table.weights(rows).to(losses.dtype) * losses).sum()
-
-
-@dataclass
-class OuterLevel:
-    """``optimizer`` moves the table's learned values; ``prior_strength`` and ``agreement`` pull them (see tables.py)."""
-
-    optimizer: torch.optim.Optimizer
-    loss: str = "bce"
-    prior_strength: float = 0.0
-    agreement: float = 0.0
-    last_loss: float = float("nan")
-    last_gradient_R: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -131,12 +97,8 @@ def inner_gradient(
 ) -> tuple[Tensor, list[Tensor]]:
     """Equation 1: L and G. ``keep`` what the frozen matrices gave, for the forward-mode passes over the same batch."""
 
-    def loss_sum(units: Sequence[Unit], logit_S: Tensor) -> Tensor:
-        inner.last_score_R[inner.passes.rows(units)] = torch.sigmoid(logit_S.detach()).to(inner.last_score_R.dtype)
-        return inner.loss_sum(units, logit_S)
-
     inner.kept.clear()
-    return inner.passes.gradient(batch, loss_sum, before, inner.kept if keep else None)
+    return inner.passes.gradient(batch, inner.remembered_loss_sum, before, inner.kept if keep else None)
 
 
 def outer_gradient(inner: InnerLevel, outer: OuterLevel, batch: Batch) -> tuple[Tensor, list[Tensor]]:
@@ -209,16 +171,19 @@ def hypergradient(inner: InnerLevel, start: Start, direction: Sequence[Tensor]) 
         return result_R
     theta = dict(zip(passes.names, start.theta, strict=True))
     along = {name: part / length for name, part in zip(passes.names, direction, strict=True)}
-    for index, (units, model_batch) in enumerate(passes.over(start.batch.units)):
+    for index, (units, model_batch) in enumerate(passes.over(start.batch.labelled)):
         with passes.precision(), inner.kept.replaying(index):
             logit_S, tangent_S = logit_tangents(passes.model, model_batch, theta, along)
         if not units:
             continue
         rows = passes.rows(units)
-        labels, weights = table.labels(rows), table.weights(rows)
-        by_label, by_weight = mixed_derivatives(logit_S.to(result_R.dtype), labels, weights, inner.loss, inner.smoothing)
-        mixed_S = by_label if table.learns == "labels" else by_weight
-        result_R.index_add_(0, rows, -mixed_S * tangent_S.to(result_R.dtype) * length.to(result_R.dtype))
+        (logit_N, _), (tangent_N, _) = passes.split(units, logit_S), passes.split(units, tangent_S)
+        mixed_N = mixed_derivatives(
+            logit_N.to(result_R.dtype), table.labels(rows), table.weights(rows), inner.loss, inner.smoothing, inner.flip_rate
+        )[0 if table.learns == "labels" else 1]
+        if table.learns == "weights":
+            mixed_N = mixed_N * table.base_weight_R[rows]
+        result_R.index_add_(0, rows, -mixed_N * tangent_N.to(result_R.dtype) * length.to(result_R.dtype))
     result_R /= start.batch.num_steps
     passes.processes.sum_([result_R])
     return result_R
@@ -243,10 +208,5 @@ def settle(inner: InnerLevel, outer: OuterLevel, batch: Batch) -> None:
     rows = inner.passes.rows(batch.units)
     inner.table.pull_to_prior(rows, outer.prior_strength * outer.optimizer.param_groups[0]["lr"])
     if outer.agreement > 0.0:
-        # Each process has the scores of its own share from the inner pass.
-        score_R = torch.zeros_like(inner.last_score_R)
-        own = inner.passes.rows(inner.passes.processes.share(batch.units))
-        score_R[own] = inner.last_score_R[own]
-        inner.passes.processes.sum_([score_R])
-        inner.table.pull_to_posterior(rows, score_R[rows], outer.agreement)
+        inner.table.pull_to_posterior(rows, inner.scores_of(batch)[rows], outer.agreement)
     inner.table.project()

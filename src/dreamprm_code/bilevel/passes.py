@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class Passes:
         """
         limit = self.micro_tokens if max_tokens is None else max_tokens
         yield from self.cut(self.processes.share(units), limit)
-        if is_sharded(self.model):
+        if units and is_sharded(self.model):
             ranks = range(self.processes.world_size)
             counts = [sum(1 for _ in micro_batches(self.processes.share(units, rank), limit)) for rank in ranks]
             smallest = min(units, key=lambda unit: unit.num_tokens)
@@ -84,13 +85,15 @@ class Passes:
         """
         value = torch.zeros((), dtype=torch.float64, device=self.device)
         grads = [torch.zeros_like(param) for param in self.params]
-        for units, model_batch in self.over(batch.units):
+        labelled = ((kept, *run) for run in self.over(batch.labelled))  # what is kept is read for labelled rows alone
+        unlabelled = ((None, *run) for run in self.over(batch.unlabelled))
+        for keeps, units, model_batch in chain(labelled, unlabelled):
             if not units:
                 torch.autograd.grad(self.logits(model_batch).sum(), self.params, allow_unused=True)
                 continue
             if before is not None:
                 before(units)
-            with nullcontext() if kept is None else kept.recording():
+            with nullcontext() if keeps is None else keeps.recording():
                 logit_S = self.logits(model_batch)
             loss = loss_sum(units, logit_S) / batch.num_steps
             for total, grad in zip(grads, torch.autograd.grad(loss, self.params, allow_unused=True), strict=True):
@@ -101,10 +104,20 @@ class Passes:
         return value, grads
 
     def rows(self, units: Sequence[Unit]) -> Tensor:
+        """Where the labelled steps stand in the table."""
         return torch.tensor([row for unit in units for row in unit.rows], dtype=torch.long, device=self.device)
 
     def outcomes(self, units: Sequence[Unit]) -> Tensor:
         return torch.tensor([value for unit in units for value in unit.outcomes], dtype=torch.float64, device=self.device)
+
+    def split(self, units: Sequence[Unit], logit_S: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of all ``rows``, and those of all ``outcomes``."""
+        if all(unit.num_logits == len(unit.rows) for unit in units):
+            return logit_S, logit_S[:0]
+        sizes = [(len(unit.rows), len(unit.outcomes), unit.num_unread) for unit in units]
+        kinds = [kind for unit_sizes in sizes for kind, size in enumerate(unit_sizes) for _ in range(size)]
+        kind_S = torch.tensor(kinds, device=self.device)
+        return logit_S[kind_S == 0], logit_S[kind_S == 1]
 
 
 @contextmanager

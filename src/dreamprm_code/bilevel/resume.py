@@ -32,9 +32,10 @@ class ResumeError(UserError):
 
 def data_fingerprint(data: TrainingData) -> str:
     """Hash of the table's keys and values and of every unit's place: a run resumes only on the same data."""
-    digest = hashlib.sha256(repr((data.keys, data.mc_value, data.num_rollouts)).encode())
+    digest = hashlib.sha256(repr((data.keys, data.mc_value, data.num_rollouts, data.start_labels)).encode())
     for side in (data.inner, data.outer, data.validation):
-        digest.update(repr([(unit.question_id, unit.rows, unit.outcomes, unit.num_tokens) for unit in side]).encode())
+        places = [(unit.question_id, unit.rows, unit.outcomes, unit.num_tokens, unit.fold) for unit in side]
+        digest.update(repr(places).encode())
     return digest.hexdigest()[:16]
 
 
@@ -76,14 +77,14 @@ def save(run: BiLevelRun, finished: bool) -> None:
         "finished": finished,
         "params": run.params(),
         "optimizer": run.inner.optimizer.state_dict(),
-        "inner_batches": run.inner_batches.taken,
+        "inner_batches": (run.inner_batches.taken, run.inner_batches.position),
         "best": run.best,
         "stale": run.stale,
     }
     if run.outer is not None:
         state["table"] = run.table.value_R.detach().cpu().clone()
         state["outer_optimizer"] = run.outer.optimizer.state_dict()
-        state["outer_batches"] = run.outer_batches.taken
+        state["outer_batches"] = [(batches.taken, batches.position) for batches in run.outer_batches]
     save_state(run.out_dir, run.identity, state)
 
 
@@ -96,9 +97,10 @@ def restore(run: BiLevelRun) -> bool:
     run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
     run.set_params(state["params"])
     run.inner.optimizer.load_state_dict(state["optimizer"])
-    run.inner_batches.skip_to(state["inner_batches"])
+    run.inner_batches.skip_to(*state["inner_batches"])
     if run.outer is not None:
         run.table.value_R.copy_(state["table"])
         run.outer.optimizer.load_state_dict(state["outer_optimizer"])
-        run.outer_batches.skip_to(state["outer_batches"])
+        for batches, place in zip(run.outer_batches, state["outer_batches"], strict=True):
+            batches.skip_to(*place)
     return state["finished"]

@@ -26,6 +26,18 @@ class TrainConfig(FrozenSettings):
     )
     loss: Annotated[str, OneOf(LOSSES)] = Field("bce", description="loss of both levels on soft labels")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="pull inner labels towards 1/2 by this share")
+    flip_rate: float = Field(
+        0.0, ge=0, lt=0.5, description="forward correction: this share of the labels is taken to say 1 - v in the place of v"
+    )
+    label_weight: Literal["equal", "precision"] = Field(
+        "equal", description="weights of labels in the inner loss: equal, or by the variance of their rollouts (mean 1)"
+    )
+    outcome_weight: float = Field(1.0, ge=0, description="weight of an outcome in the inner loss, beside 1 for a label")
+    pair_weight: float = Field(
+        0.0,
+        ge=0,
+        description="weight of pairs (passed, failed) of one problem in the inner loss, for each program; 0 = none",
+    )
 
     inner_only_steps: int = Field(50, ge=0, description="inner steps before the outer level starts; training programs only")
     bilevel_steps: int = Field(
@@ -92,3 +104,30 @@ class TrainConfig(FrozenSettings):
         """The settings that decide the result: a checkpoint resumes only with equal ones."""
         left_out = {"progress", "tensorboard", "micro_tokens", "checkpoint_every", "device"}
         return {name: getattr(self, name) for name in TrainConfig.model_fields if name not in left_out}
+
+
+class OutcomeSettings(FrozenSettings):
+    """Which outcomes serve which level. The defaults are the paper's: labels inside, outcomes of meta programs outside."""
+
+    inner_labels: bool = Field(True, description="the inner level reads the step labels; without them the PRM is an ORM")
+    inner_outcomes: Literal["none", "train", "meta", "both"] = Field(
+        "none",
+        description="outcomes that the inner level reads too: of training programs, of a share of the meta problems",
+    )
+    outer_outcomes: Literal["meta", "train", "both"] = Field(
+        "meta", description="outcomes that the outer level reads: of meta programs, of the training programs"
+    )
+    inner_share: float = Field(
+        0.375, gt=0, lt=1, description="share of the meta problems that serves the inner level, if inner_outcomes has any"
+    )
+    validation_share: float = Field(
+        0.25, ge=0, lt=1, description="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
+    )
+    folds: int = Field(
+        1,
+        ge=1,
+        description="above 1, meta problems serve both levels: each fold in turn judges and is not fitted",
+    )
+
+
+PUBLISHED_ROLES = OutcomeSettings()

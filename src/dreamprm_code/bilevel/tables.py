@@ -8,46 +8,32 @@ its value (with the released decay an untouched weight falls from 1 to 0.06 with
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from dreamprm_code.bilevel.noise import binomial_sd, posterior_value
+
 LEARNABLE = ("labels", "weights", "none")
-
-
-def binomial_sd(mc_value_R: Tensor, num_rollouts_R: Tensor) -> Tensor:
-    """Standard deviation of a Monte-Carlo value, from the shrunk share (k + 1) / (n + 2), so that 0 of n is not certain."""
-    share_R = (mc_value_R * num_rollouts_R + 1.0) / (num_rollouts_R + 2.0)
-    return (share_R * (1.0 - share_R) / num_rollouts_R).sqrt()
-
-
-def posterior_value(
-    mc_value_N: Tensor, sd_N: Tensor, score_N: Tensor, score_sd: float = 0.2, noise_share: float = 0.3
-) -> Tensor:
-    """A step's value, given its Monte-Carlo value and the PRM's score of it: the mean under a two-part model.
-
-    With probability 1 - noise_share the Monte-Carlo value is the true value plus its binomial error; then the two figures are
-    averaged by their precisions (the score's error has standard deviation ``score_sd``). With probability noise_share it says
-    nothing (uniform on [0, 1]) and the score stands. Which of the two holds is weighed by how far they lie apart.
-    """
-    variance_N = sd_N.square() + score_sd**2
-    density_N = torch.exp(-0.5 * (mc_value_N - score_N).square() / variance_N) / (2.0 * math.pi * variance_N).sqrt()
-    sound_N = (1.0 - noise_share) * density_N / ((1.0 - noise_share) * density_N + noise_share)
-    average_N = (mc_value_N * score_sd**2 + score_N * sd_N.square()) / variance_N
-    return sound_N * average_N + (1.0 - sound_N) * score_N
 
 
 class Table(nn.Module):
     """Labels and loss weights of all training rows; at most one of the two is learned.
 
-    ``labels(rows)`` lies in [0, 1] and ``weights(rows)`` in [0, 2] (the released code's clamp) at every step.
+    ``labels(rows)`` lies in [0, 1] at every step. ``weights(rows)`` is the row's constant ``base_weight_R`` (default 1) times,
+    where weights are learned, a factor in [0, 2] (the released code's clamp). Labels start at ``start_label_R``, by default the
+    Monte-Carlo values.
     """
 
     low, high = 0.0, 1.0
     learns = "none"
 
-    def __init__(self, mc_value_R: Tensor, num_rollouts_R: Tensor):
+    def __init__(
+        self,
+        mc_value_R: Tensor,
+        num_rollouts_R: Tensor,
+        start_label_R: Tensor | None = None,
+        base_weight_R: Tensor | None = None,
+    ):
         super().__init__()
         mc_value_R = torch.as_tensor(mc_value_R, dtype=torch.float64).detach().clone()
         if mc_value_R.numel() and (mc_value_R.min() < 0.0 or mc_value_R.max() > 1.0):
@@ -55,12 +41,16 @@ class Table(nn.Module):
         self.register_buffer("mc_value_R", mc_value_R)
         num_rollouts_R = torch.as_tensor(num_rollouts_R, dtype=torch.float64)
         self.register_buffer("sd_R", binomial_sd(mc_value_R, num_rollouts_R))
+        start_label_R = mc_value_R if start_label_R is None else start_label_R
+        base_weight_R = torch.ones_like(mc_value_R) if base_weight_R is None else base_weight_R
+        self.register_buffer("start_label_R", start_label_R.to(torch.float64).clone())
+        self.register_buffer("base_weight_R", base_weight_R.to(torch.float64).clone())
 
     def labels(self, rows: Tensor) -> Tensor:
-        return self.mc_value_R[rows]
+        return self.start_label_R[rows]
 
     def weights(self, rows: Tensor) -> Tensor:
-        return torch.ones_like(self.mc_value_R[rows])
+        return self.base_weight_R[rows]
 
     @property
     def value_R(self) -> Tensor | None:
@@ -70,7 +60,7 @@ class Table(nn.Module):
     @property
     def start_R(self) -> Tensor:
         """Where the learned values started, and where the prior pulls them to."""
-        return self.mc_value_R
+        return self.start_label_R
 
     @torch.no_grad()
     def project(self) -> None:
@@ -109,13 +99,13 @@ class Table(nn.Module):
 
 
 class LabelTable(Table):
-    """Outer level ``labels`` (the paper): y starts exactly at the Monte-Carlo value."""
+    """Outer level ``labels`` (the paper): y starts at the Monte-Carlo value (or at the labels given), to the last bit."""
 
     learns = "labels"
 
-    def __init__(self, mc_value_R: Tensor, num_rollouts_R: Tensor):
-        super().__init__(mc_value_R, num_rollouts_R)
-        self.label_R = nn.Parameter(self.mc_value_R.clone())
+    def __init__(self, *of_table: Tensor | None):
+        super().__init__(*of_table)
+        self.label_R = nn.Parameter(self.start_label_R.clone())
 
     @property
     def value_R(self) -> Tensor:
@@ -131,13 +121,13 @@ class LabelTable(Table):
 
 
 class WeightTable(Table):
-    """Outer level ``weights`` (the released code): w starts at 1; labels stay Monte-Carlo values."""
+    """Outer level ``weights`` (the released code): w starts at 1; labels stay what they are."""
 
     low, high = 0.0, 2.0
     learns = "weights"
 
-    def __init__(self, mc_value_R: Tensor, num_rollouts_R: Tensor):
-        super().__init__(mc_value_R, num_rollouts_R)
+    def __init__(self, *of_table: Tensor | None):
+        super().__init__(*of_table)
         self.weight_R = nn.Parameter(torch.ones_like(self.mc_value_R))
 
     @property
@@ -149,12 +139,18 @@ class WeightTable(Table):
         return torch.ones_like(self.mc_value_R)
 
     def weights(self, rows: Tensor) -> Tensor:
-        return self.weight_R[rows]
+        return self.base_weight_R[rows] * self.weight_R[rows]
 
 
-def make_table(learn: str, mc_value_R: Tensor, num_rollouts_R: Tensor) -> Table:
+def make_table(
+    learn: str,
+    mc_value_R: Tensor,
+    num_rollouts_R: Tensor,
+    start_label_R: Tensor | None = None,
+    base_weight_R: Tensor | None = None,
+) -> Table:
     """The table for an outer level: labels | weights | none."""
     kinds = {"labels": LabelTable, "weights": WeightTable, "none": Table}
     if learn not in kinds:
         raise ValueError(f"unknown outer level {learn!r}; choose from {', '.join(LEARNABLE)}")
-    return kinds[learn](mc_value_R, num_rollouts_R)
+    return kinds[learn](mc_value_R, num_rollouts_R, start_label_R, base_weight_R)

@@ -19,14 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from dreamprm_code.bilevel.activations import FrozenOutputs
-from dreamprm_code.bilevel.batches import Batches
+from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.distributed import Processes, training_device
-from dreamprm_code.bilevel.method import InnerLevel, OuterLevel, bilevel_step
+from dreamprm_code.bilevel.levels import InnerLevel, OuterLevel
+from dreamprm_code.bilevel.method import bilevel_step
+from dreamprm_code.bilevel.noise import precision_weights
 from dreamprm_code.bilevel.passes import Passes
 from dreamprm_code.bilevel.progress import Reporter, Silence
 from dreamprm_code.bilevel.resume import data_fingerprint, restore, save
 from dreamprm_code.bilevel.settings import TrainConfig
-from dreamprm_code.bilevel.tables import make_table
+from dreamprm_code.bilevel.tables import Table, make_table
 from dreamprm_code.bilevel.units import TrainingData
 from dreamprm_code.bilevel.validation import validate
 from dreamprm_code.errors import UserError
@@ -99,8 +101,7 @@ class BiLevelRun:
             raise UserError("fp16 needs loss scaling, which would enter the hypergradient; use bf16")
         model.to(device)
         self.dropout = has_dropout(model)
-        table = make_table(config.learn, torch.tensor(data.mc_value, dtype=torch.float64), torch.tensor(data.num_rollouts))
-        self.table = table.to(device)
+        self.table = self._table().to(device)
         self.passes = Passes(model, data.collate, device, self.processes, config.micro_tokens, _AUTOCAST[config.autocast])
         self.inner = InnerLevel(
             self.passes,
@@ -109,6 +110,9 @@ class BiLevelRun:
             FrozenOutputs(model, config.keep_gib * 2**30),
             config.loss,
             config.label_smoothing,
+            config.flip_rate,
+            config.outcome_weight,
+            config.pair_weight,
             config.clip,
         )
         self.inner_batches = Batches(data.inner, config.batch_programs, config.seed)
@@ -116,11 +120,20 @@ class BiLevelRun:
         if config.learn != "none":
             optimizer = _optimizer(config.outer_optimizer, [self.table.value_R], config.outer_lr, 0.0)
             self.outer = OuterLevel(optimizer, config.loss, config.prior_strength, config.agreement)
-            self.outer_batches = Batches(data.outer, config.outer_programs, config.seed + 1)
+            folds = [[unit for unit in data.outer if max(0, unit.fold) == fold] for fold in range(data.num_folds)]
+            self.outer_batches = [Batches(fold, config.outer_programs, config.seed + 1) for fold in folds]
         self.betty: Any = self._betty() if is_bettys else None
         self.best: dict[str, Any] = {}
         self.stale = 0
         self.step = 0
+
+    def _table(self) -> Table:
+        data, start = self.data, self.data.start_labels
+        mc_value_R = torch.tensor(data.mc_value, dtype=torch.float64)
+        count_R = torch.tensor(data.num_rollouts, dtype=torch.float64)
+        weight_R = precision_weights(mc_value_R, count_R) if self.config.label_weight == "precision" else None
+        start_R = None if start is None else torch.tensor(start, dtype=torch.float64)
+        return make_table(self.config.learn, mc_value_R, count_R, start_R, weight_R)
 
     def _betty(self) -> Any:
         from dreamprm_code.bilevel.betty_host import BettyHost
@@ -129,8 +142,8 @@ class BiLevelRun:
             self.config.hypergradient,
             self.inner,
             self.outer,
-            self.inner_batches.next,
-            self.outer_batches.next,
+            self.next_inner,
+            self.next_outer,
             self._seed_dropout if self.dropout else None,
             self.config.inner_only_steps,
             self.config.outer_every,
@@ -144,14 +157,26 @@ class BiLevelRun:
             group["lr"] = scheduled(config.lr, self.step, config.lr_warmup_steps, config.total_steps, config.schedule)
         if outer_follows := self.outer is not None and self._is_outer(self.step):
             outer_steps = max(1, config.bilevel_steps // config.outer_every)
-            number = self.outer_batches.taken + 1
+            number = sum(batches.taken for batches in self.outer_batches) + 1
             for group in self.outer.optimizer.param_groups:
                 group["lr"] = scheduled(config.outer_lr, number, 0, outer_steps, config.schedule)
         if self.betty is not None:
             self.betty.take_step(self.step)
             return
-        outer = (self.outer, self.outer_batches.next()) if outer_follows else (None, None)
-        bilevel_step(self.inner, self.inner_batches.next(), *outer, before=self._seed_dropout if self.dropout else None)
+        outer = (self.outer, self.next_outer()) if outer_follows else (None, None)
+        bilevel_step(self.inner, self.next_inner(), *outer, before=self._seed_dropout if self.dropout else None)
+
+    def next_inner(self) -> Batch:
+        """Without the outcomes of the fold by which the next outer step will judge (in the bi-level stage, with folds)."""
+        holds_out = self.outer is not None and self.data.num_folds > 1 and self.step > self.config.inner_only_steps
+        return self.inner_batches.next(self._fold() if holds_out else -1)
+
+    def next_outer(self) -> Batch:
+        return self.outer_batches[self._fold()].next()
+
+    def _fold(self) -> int:
+        """The folds take turns: that of the outer step to which this inner step leads."""
+        return -(-self.step // self.config.outer_every) % self.data.num_folds
 
     def _is_outer(self, step: int) -> bool:
         return step > self.config.inner_only_steps and step % self.config.outer_every == 0
