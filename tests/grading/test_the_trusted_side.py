@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -150,7 +151,8 @@ def test_programs_die_with_their_zygote_and_leave_nothing(level, tmp_path):
         future = grader.submit(GradeRequest(0, PROBLEMS["double"], code))
         parents: list[psutil.Process] = []
         while not parents:
-            parents = [one for one in worker.children(recursive=True) if len(one.children()) == 5]
+            with contextlib.suppress(psutil.NoSuchProcess):
+                parents = [one for one in worker.children(recursive=True) if len(one.children()) == 5]
         zygote = parents[0].parent()
         programs = [one.pid for one in zygote.children(recursive=True)]
         assert len(programs) == 6

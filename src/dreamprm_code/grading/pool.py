@@ -38,7 +38,7 @@ class WorkerPool:
     twice. ``ended(error)`` is called once at the end, with what ended the thread (None: :meth:`close`)."""
 
     def __init__(
-        self, config: GraderConfig, done: Callable[[Any, dict | str], None], ended: Callable[[Exception | None], None]
+        self, config: GraderConfig, done: Callable[[Any, dict[str, Any] | str], None], ended: Callable[[Exception | None], None]
     ):
         self._config, self._done, self._ended = config, done, ended
         self._lock = threading.Lock()
@@ -178,11 +178,11 @@ class WorkerPool:
         self._selector.unregister(worker.socket)
         self._workers.remove(worker)
         worker.kill()
-        first, *others = worker.jobs.values() or [None]
+        jobs = list(worker.jobs.values())
         with self._lock:
-            self._pending.extendleft(reversed(others))
-        if first is not None:
-            self._fail(first, reason)
+            self._pending.extendleft(reversed(jobs[1:]))
+        if jobs:
+            self._fail(jobs[0], reason)
         if not worker.is_ready:
             self._failed_to_start(reason)
 

@@ -126,7 +126,7 @@ class Worker:
                 self._send(("forget", number))
         self._send(("grade", job_number, self._problems[problem.key][0], code, all_tests))
 
-    def receive(self) -> list[list]:
+    def receive(self) -> list[list[Any]]:
         """Messages that have come. Raises EOFError if the worker has died."""
         try:
             data = self.socket.recv(1 << 16)

@@ -10,7 +10,7 @@ import time
 from .levels import BOX_FOLDERS, Sandbox
 
 
-def box_state(sandbox: Sandbox) -> tuple:
+def box_state(sandbox: Sandbox) -> tuple[int, ...]:
     """All that a program could leave in its folders for the next test to read: what they are, their times, what is in them."""
     state: list[int] = []
     try:

@@ -94,6 +94,7 @@ def _run(
                     break
                 if end is None and time.monotonic() > deadline:
                     raise WorkerBroken("the zygote does not answer")
+        assert end is not None
         told = sum(outcome.cpu for outcome in outcomes[first:])
         if go_on and len(outcomes) < len(tests.inputs) and not (outcomes[first:] and outcomes[-1].ends_process):
             outcomes.append(judge_missing_result(end, len(outcomes), settings))

@@ -173,8 +173,8 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
         _answer(0),
         allow,
     ]
-    for *numbers, argument in _SELF_ONLY.values():
-        rules[numbers[column]] = [_load(argument), (_JEQ, 1, 0, 0), refuse, allow]
+    for *own_numbers, argument in _SELF_ONLY.values():
+        rules[own_numbers[column]] = [_load(argument), (_JEQ, 1, 0, 0), refuse, allow]
     # setpriority(PRIO_PROCESS = 0, 0, ...); PRIO_USER would reach every process of the user
     rules[_SETPRIORITY[column]] = [_load(0), (_JEQ, 1, 0, 0), refuse, _load(1), (_JEQ, 1, 0, 0), refuse, allow]
     if signal_only is not None:

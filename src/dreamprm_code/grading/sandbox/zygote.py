@@ -51,7 +51,7 @@ class Zygote:
         self.sandbox = sandbox
         self.limits = limits
         self._names: dict[str, object] = {}
-        self._box: tuple = ()
+        self._box: tuple[int, ...] = ()
         self._last_pid = -1
         self._poller = select.poll()
         self._waited_for = 0.0
