@@ -88,7 +88,7 @@ def main(config: Config) -> None:
 
     todo = list(requests_of(config, problems, file))
     num_rows = sum(len(request.indices) for _, request in todo)
-    with Grader(GraderConfig(workers=config.grade_workers)) as grader:
+    with Grader(GraderConfig(workers=config.grade_workers, keep_outputs=True)) as grader:
         counts = run_sampling(
             partial(open_policy, config, file.account, path.with_suffix(".batches.json")), grader, file, tasks, num_rows
         )

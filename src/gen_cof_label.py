@@ -27,6 +27,7 @@ from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.prompts import continuation_messages, prompt_fingerprint, solution_messages
 from dreamprm_code.records import Problem, Rollout, Solution, Step
 from dreamprm_code.sampling import Sampled, SampledFile, Sampler, estimate, run_sampling
+from dreamprm_code.steps import StepSettings
 
 
 class Config(RunSettings, PolicySettings):
@@ -83,13 +84,9 @@ def main(config: Config) -> None:
     solutions_path = config.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
     split = config.window_split()
+    how = StepSettings(config.max_functions, config.granularity)
     problems = {problem.question_id: problem for problem in split.require("train")}
-    steps = [
-        step
-        for solution in solutions
-        if solution.question_id in problems
-        for step in steps_of(solution, config.max_functions, config.granularity)
-    ]
+    steps = [step for solution in solutions if solution.question_id in problems for step in steps_of(solution, how)]
     rule = StoppingRule(max_rollouts=config.num_rollouts, price=config.rollout_price)
     middle = [step for step in steps if not step.is_last]
     if config.dry_run:
@@ -143,11 +140,11 @@ def main(config: Config) -> None:
             partial(open_policy, config, file.account, path.with_suffix(".batches.json")), grader, file, tasks, num_rows
         )
     labels_path = config.data_dir / "step_labels.jsonl"
-    labels = step_labels(steps, read_rows(path, Rollout), solutions)
+    labels = step_labels(steps, read_rows(path, Rollout), solutions, how)
     write_rows(labels_path, labels)
     lost = {
         "programs_without_code": sum(not row.code.strip() for row in solutions),
-        "steps_without_label": len(steps) - len(labels),
+        "steps_without_label": sum(not label.num_rollouts for label in labels),
     }
     write_manifest(
         labels_path,
@@ -155,11 +152,11 @@ def main(config: Config) -> None:
         config={"num_rollouts": config.num_rollouts},
         identity=identity,
         inputs=[solutions_path, path],
-        counts={"steps": len(steps), "labels": len(labels), **lost},
+        counts={"steps": len(steps), **lost},
     )
     sampled = counts.get("rows", 0)
     print(
-        f"gen_cof_label: {len(labels)} of {len(steps)} steps labelled from {sampled} rollouts "
+        f"gen_cof_label: {len(steps) - lost['steps_without_label']} of {len(steps)} steps labelled from {sampled} rollouts "
         f"({counts.get('rewrites_prefix', 0)} rewrote their prefix, {counts.get('policy_kind', 'no request')}; "
         f"at most {config.num_rollouts * len(middle)}), "
         f"{lost['programs_without_code']} programs without code; {file.account.summary()}"

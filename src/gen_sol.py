@@ -61,7 +61,7 @@ def main(config: Config) -> None:
             yield partial(sampler.sample, request, problem, partial(solution_row, problem.question_id))
 
     num_rows = sum(len(request.indices) for _, request in todo)
-    with Grader(GraderConfig(workers=config.grade_workers)) as grader:
+    with Grader(GraderConfig(workers=config.grade_workers, keep_outputs=True)) as grader:
         counts = run_sampling(
             partial(open_policy, config, file.account, path.with_suffix(".batches.json")), grader, file, tasks, num_rows
         )

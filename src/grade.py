@@ -2,18 +2,19 @@
 
     python src/grade.py --problems P.jsonl --solutions S.jsonl --out G.jsonl --workers 8
 
-S holds rows {question_id, solution_idx, code} or {question_id, code_list}; G gets one GradedProgram row for each program, in
-the order in which they are ready. Run the same command again after an interruption: it grades what is missing.
---livecodebench-results R.json writes programs and verdicts in LiveCodeBench's form, too (code_list with graded_list), which
-evaluate_prm.py and paper_table.py read; evaluate_prm.py reads S with G as well: --solutions S.jsonl --verdicts G.jsonl.
+S holds rows {question_id, solution_idx, code}, {question_id, code_list} or our Solution rows; G gets a graded Solution row for
+each program, in the order in which they are ready: evaluate_prm.py --solutions G.jsonl chooses among them. Run the same command
+again after an interruption: it grades what is missing. --livecodebench-results R.json writes programs and verdicts in
+LiveCodeBench's form, too (code_list with graded_list), which paper_table.py and LiveCodeBench's own tools read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -25,19 +26,20 @@ from cli import run_stage
 from dreamprm_code.files import manifest_path
 from dreamprm_code.grading import GraderConfig, GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
-from dreamprm_code.grading.programs import iter_programs
-from dreamprm_code.grading.verdicts import code_sha256, with_verdict
 from dreamprm_code.jsonl import RowAppender, iter_rows
 from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
+from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.problems.settings import ProblemSettings
-from dreamprm_code.records import GradedProgram, Problem, Solution
+from dreamprm_code.records import Problem, Solution
 from dreamprm_code.settings import OneOf
 
 
 class Config(ProblemSettings):
-    solutions: Path = Field(description="programs: rows {question_id, solution_idx, code} or {question_id, code_list}")
-    out: Path = Field(description="verdicts: one GradedProgram row per program")
+    solutions: Path = Field(
+        description="programs: rows {question_id, solution_idx, code}, {question_id, code_list} or Solution rows"
+    )
+    out: Path = Field(description="graded programs: one Solution row each")
     livecodebench_results: Path | None = Field(
         None, description="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
     )
@@ -64,78 +66,74 @@ class Config(ProblemSettings):
 
 def main(config: Config) -> None:
     check_outputs(config)
-    settings = GraderConfig(
-        workers=config.workers,
-        cpu_limit_s=config.cpu_limit_s,
-        sleep_limit_s=config.sleep_limit_s,
-        memory_limit_mb=config.memory_limit_mb,
-        output_limit_mb=config.output_limit_mb,
-        all_tests=config.all_tests,
-        isolation=config.isolation,
-        compat=config.compat,
-    )
+    settings = grader_config(config)
     inputs = [path for path in (Path(config.problems), config.solutions) if path.is_file()]
     identity = asdict(settings) | {
         "problems": sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
     }
     del identity["workers"], identity["isolation"], identity["keep_outputs"], identity["keep_results"]
     check_resume(config.out, identity)
-    wanted = Counter(program.question_id for program in iter_programs(config.solutions))
-    problems = {
-        problem.question_id: problem
-        for problem in iter_problems(config.problems, config.release)
-        if problem.question_id in wanted
-    }
-    unknown = sorted(wanted.keys() - problems.keys())
+    wanted = {program.key for program in iter_programs(config.solutions)}
+    named = {question_id for question_id, _ in wanted}
+    problems = {row.question_id: row for row in iter_problems(config.problems, config.release) if row.question_id in named}
+    unknown = sorted(named - problems.keys())
     if unknown:
         raise GradingError(f"{config.solutions}: no problem {unknown[0]!r} in {config.problems} ({len(unknown)} such problems)")
     if config.livecodebench_results is not None:
-        check_results_can_hold(config.solutions)
-    graded: dict[tuple, str] = {}
+        check_results_can_hold(config.solutions, wanted)
+    graded: dict[tuple, bytes] = {}
     counts: Counter[str] = Counter()
 
-    def note(row: GradedProgram) -> None:
-        graded[row.key] = row.code_sha256
-        counts[row.verdict.value] += 1
+    def note(row: Solution) -> None:
+        graded[row.key] = digest(row.code)
+        counts[str(row.verdict)] += 1
 
-    with RowAppender(config.out, GradedProgram, note) as rows, open_grader(settings, config.engine) as grader:
+    with RowAppender(config.out, Solution, note) as rows, open_grader(settings, config.engine) as grader:
         write_manifest(config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs)
         for level, reason in grader.refused.items():
             print(f"grade: isolation level {level} is not to be had here ({reason})", file=sys.stderr)
         started, before = time.monotonic(), len(graded)
-        hashes: dict[tuple, str] = {}
-        with tqdm(total=sum(wanted.values()), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
-            for result in grader.grade(_missing(config.solutions, problems, graded, hashes)):
-                question_id, solution_idx = result.key
-                row = GradedProgram(
-                    question_id=question_id,
-                    solution_idx=solution_idx,
-                    passed=result.passed,
-                    verdict=result.verdict,
-                    reason=result.reason,
-                    failed_test=result.failed_test,
-                    num_tests=result.num_tests,
-                    cpu_seconds=result.cpu_seconds,
-                    wall_seconds=result.wall_seconds,
-                    test_verdicts=list(result.test_verdicts) if config.all_tests else [],
-                    code_sha256=hashes.pop(result.key),
-                )
+        waiting: dict[tuple, Solution] = {}
+        with tqdm(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
+            for result in grader.grade(_missing(config.solutions, problems, graded, waiting)):
+                fields = result.solution_fields()
+                if config.all_tests:
+                    fields["test_verdicts"] = list(result.test_verdicts)
+                row = waiting.pop(result.key).model_copy(update=fields)
                 rows.append(row)
-                counts[row.verdict.value] += 1
+                counts[str(row.verdict)] += 1
                 progress.update()
         seconds = time.monotonic() - started
-    write_manifest(config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs, counts=dict(counts))
+    counts_and_level = {**counts, "isolation": grader.isolation}
+    write_manifest(
+        config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs, counts=counts_and_level
+    )
     if config.livecodebench_results is not None:
         write_manifest(
             config.livecodebench_results, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs
         )
-        write_livecodebench_results(config.livecodebench_results, problems.values(), _graded_solutions(config))
+        results = (row for row in iter_rows(config.out, Solution) if row.key in wanted)
+        write_livecodebench_results(config.livecodebench_results, problems.values(), results)
     total, new = sum(counts.values()), sum(counts.values()) - before
     verdicts = ", ".join(f"{name} {number}" for name, number in counts.most_common())
     print(
         f"grade: {total} programs ({verdicts}); {new} graded now in {seconds:.1f} s "
         f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {config.out}"
         + (f", {config.livecodebench_results}" if config.livecodebench_results else "")
+    )
+
+
+def grader_config(config: Config) -> GraderConfig:
+    return GraderConfig(
+        workers=config.workers,
+        cpu_limit_s=config.cpu_limit_s,
+        sleep_limit_s=config.sleep_limit_s,
+        memory_limit_mb=config.memory_limit_mb,
+        output_limit_mb=config.output_limit_mb,
+        all_tests=config.all_tests,
+        keep_outputs=True,
+        isolation=config.isolation,
+        compat=config.compat,
     )
 
 
@@ -154,36 +152,27 @@ def check_outputs(config: Config) -> None:
         for other, taken in inputs.items():
             if any(_same_file(written, taken) for written in (path, manifest_path(path))):
                 raise GradingError(f"{path}: {flag} would write over {other}; choose another {flag}")
-    if results is None:
-        return
-    if results.resolve() in (config.out.resolve(), manifest_path(config.out).resolve()) or _same_file(results, config.out):
+        if path.exists() and path.stat().st_size and (read_manifest(path) or {}).get("stage") != "grade":
+            raise GradingError(f"{path}: was not written by grade.py; choose another {flag}, or move this file away")
+    if results is not None and (
+        results.resolve() in (config.out.resolve(), manifest_path(config.out).resolve()) or _same_file(results, config.out)
+    ):
         raise GradingError(f"{results}: --livecodebench-results would write over --out; choose another --livecodebench-results")
-    if results.exists() and (read_manifest(results) or {}).get("stage") != "grade":
-        raise GradingError(
-            f"{results}: was not written by grade.py; choose another --livecodebench-results, or move this file away"
-        )
 
 
 def _same_file(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def check_results_can_hold(solutions: Path) -> None:
-    """LiveCodeBench's form numbers the programs of a problem 0, 1, 2 ... and is UTF-8 text.
+def check_results_can_hold(solutions: Path, keys: Collection[tuple]) -> None:
+    """LiveCodeBench's form numbers the programs of a problem 0, 1, 2 ...
 
     Raises:
-        GradingError: names the program that cannot be written so.
+        GradingError: names the problem whose programs cannot be written so.
     """
     indices: dict[str, set[int]] = {}
-    for program in iter_programs(solutions):
-        indices.setdefault(program.question_id, set()).add(program.solution_idx)
-        try:
-            program.code.encode()
-        except UnicodeEncodeError as error:
-            raise GradingError(
-                f"{solutions}: program {program.key} is not Unicode text ({error.reason} at {error.start}), which "
-                "--livecodebench-results cannot hold; leave the flag or the program out"
-            ) from None
+    for question_id, solution_idx in keys:
+        indices.setdefault(question_id, set()).add(solution_idx)
     for question_id, found in indices.items():
         if max(found) != len(found) - 1:
             raise GradingError(
@@ -192,39 +181,26 @@ def check_results_can_hold(solutions: Path) -> None:
             )
 
 
-def _graded_solutions(config: Config) -> Iterator[Solution]:
-    """The programs with their verdicts; the program stands for the model's answer, which is not known here."""
-    graded = {row.key: row for row in iter_rows(config.out, GradedProgram)}
-    for program in iter_programs(config.solutions):
-        solution = Solution(
-            question_id=program.question_id,
-            solution_idx=program.solution_idx,
-            output=program.code,
-            code=program.code,
-            finish_reason="unknown",
-            passed=None,
-            verdict=None,
-        )
-        yield with_verdict(solution, graded[program.key])
-
-
 def _missing(
-    solutions: Path, problems: dict[str, Problem], graded: dict[tuple, str], hashes: dict[tuple, str]
+    solutions: Path, problems: dict[str, Problem], graded: dict[tuple, bytes], waiting: dict[tuple, Solution]
 ) -> Iterator[GradeRequest]:
-    """Requests for the programs that have no row; notes each one's hash until its row is written.
+    """Requests for the programs that have no row; each waits until its row is written.
 
     Raises:
         GradingError: a row is of another program than the one that has its key now.
     """
     for program in iter_programs(solutions):
-        sha256 = code_sha256(program.code)
         if program.key not in graded:
-            hashes[program.key] = sha256
+            waiting[program.key] = program
             yield GradeRequest(program.key, problems[program.question_id], program.code)
-        elif graded[program.key] != sha256:
+        elif graded[program.key] != digest(program.code):
             raise GradingError(
                 f"{solutions}: program {program.key} has changed since it was graded; choose another --out, or delete its row"
             )
+
+
+def digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
 
 
 if __name__ == "__main__":

@@ -184,15 +184,16 @@ def test_sorting_makes_the_order_of_completion_invisible(tmp_path: Path) -> None
 def label(**changes) -> dict:
     row = {
         "question_id": "q", "solution_idx": 0, "step_idx": 0, "num_steps": 2, "name": "f", "prefix": "x",
-        "num_rollouts": 16, "num_correct": 4,
+        "num_rollouts": 16, "num_correct": 4, "max_functions": 10, "granularity": "function",
     }  # fmt: skip
     return row | changes
 
 
-def test_a_label_needs_rollouts_and_a_last_step_its_own_outcome() -> None:
+def test_a_label_is_a_share_of_rollouts_and_a_last_steps_own_outcome() -> None:
     assert StepLabel.from_dict(label()).mc_value == 0.25
+    assert StepLabel.from_dict(label(num_rollouts=0, num_correct=0)).mc_value is None
     for changes, message in [
-        ({"num_rollouts": 0, "num_correct": 0}, "num_rollouts"),
+        ({"num_rollouts": -1, "num_correct": 0}, "num_rollouts"),
         ({"num_correct": 17}, "exceeds num_rollouts"),
         ({"num_correct": -1}, "num_correct"),
         ({"step_idx": 1}, "labelled by its own outcome"),
@@ -205,3 +206,11 @@ def test_a_label_needs_rollouts_and_a_last_step_its_own_outcome() -> None:
 def test_scores_are_one_per_step_and_within_0_and_1(scores: list[float]) -> None:
     with pytest.raises(ValueError):
         SolutionScores(question_id="q", solution_idx=0, num_steps=2, step_scores=scores)
+
+
+def test_a_step_that_was_not_read_has_no_score_but_a_reason() -> None:
+    row = {"question_id": "q", "solution_idx": 0, "num_steps": 2, "step_scores": [None, None], "unread": "too_long"}
+    assert SolutionScores.from_dict(row).to_dict() == row
+    for changes in ({"unread": None}, {"step_scores": [0.5, 0.5]}, {"unread": "tired"}):
+        with pytest.raises(ValueError, match="unread"):
+            SolutionScores.from_dict(row | changes)

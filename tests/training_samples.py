@@ -36,6 +36,8 @@ def labels(question_id: str, index: int) -> list[StepLabel]:
                 prefix=step.prefix,
                 num_rollouts=1 if last else 4,
                 num_correct=index % 2 if last else (index + step_idx) % 5,
+                max_functions=10,
+                granularity="function",
             )
         )
     return rows

@@ -4,10 +4,10 @@
 file                   row                   written by
 =====================  ====================  =============================================================
 problems.jsonl         Problem               LiveCodeBench, or you
-(any name)             GradedProgram         grade          (verdicts for programs of any origin)
+(any name)             Solution              grade          (programs of any origin, graded)
 cof_solutions.jsonl    Solution              gen_cof        (training problems, Chain-of-Function programs)
 rollouts.jsonl         Rollout               gen_cof_label  (sampled completions of function prefixes)
-step_labels.jsonl      StepLabel             gen_cof_label  (Monte-Carlo counts per prefix)
+step_labels.jsonl      StepLabel             gen_cof_label  (every step, with its Monte-Carlo counts)
 meta_solutions.jsonl   Solution              gen_sol        (clean outcomes for the outer level)
 test_solutions.jsonl   Solution              gen_sol        (candidates to choose from)
 corrected_labels.jsonl CorrectedLabel        train_prm
@@ -179,10 +179,15 @@ class Problem(Record):
 
 
 class Solution(Record):
-    """One program sampled for a problem, and what its unit tests said.
+    """One program for a problem, and what its unit tests said.
 
     ``output`` is the model's whole answer, ``code`` the program extracted from it ("" if none). ``verdict`` is None while
-    the program has not been graded.
+    the program has not been graded; ``failed_test`` is the first failing test's index (public tests first), ``cpu_seconds``
+    the CPU time of all tests that were run. ``public_passed`` says whether the public tests pass; ``public_outputs`` is a
+    fingerprint, equal for programs of a problem that do the same on all public inputs. Both are None where that is not known.
+
+    ``mean_logprob`` is the policy's mean log-probability of the answer's tokens (natural logarithm, temperature 1), where the
+    policy tells it. ``test_verdicts`` are there only if all tests were asked for.
     """
 
     key_fields = ("question_id", "solution_idx")
@@ -197,8 +202,12 @@ class Solution(Record):
     reason: str = ""
     failed_test: Index | None = None
     cpu_seconds: Annotated[float, Field(ge=0)] | None = None
+    public_passed: bool | None = None
+    public_outputs: str | None = None
+    test_verdicts: list[Annotated[Verdict, Field(strict=False)]] | None = None
     prompt_tokens: Index | None = None
     completion_tokens: Index | None = None
+    mean_logprob: Annotated[float, Field(le=0)] | None = None
 
     @model_validator(mode="after")
     def _passed_follows_verdict(self) -> Self:
@@ -206,31 +215,6 @@ class Solution(Record):
         if self.passed is not expected:
             raise ValueError(f"passed={self.passed} contradicts verdict={self.verdict}")
         return self
-
-
-class GradedProgram(Record):
-    """What the unit tests said about one program (``src/grade.py``); ``verdict`` is never None here.
-
-    ``failed_test`` is the first failing test's index (public tests first), None if there is none. ``cpu_seconds`` is the CPU
-    time of all tests that were run, ``wall_seconds`` the time from the first test's start to the verdict. ``test_verdicts``
-    has one verdict for each test that was run. ``code_sha256`` names the program that was graded.
-    """
-
-    key_fields = ("question_id", "solution_idx")
-
-    question_id: str
-    solution_idx: Index
-    passed: bool | None
-    verdict: Annotated[Verdict, Field(strict=False)]
-    reason: str
-    failed_test: Index | None
-    num_tests: Index
-    cpu_seconds: Annotated[float, Field(ge=0)]
-    wall_seconds: Annotated[float, Field(ge=0)]
-    test_verdicts: Annotated[list[Annotated[Verdict, Field(strict=False)]], Field(default_factory=list)]
-    code_sha256: str
-
-    _passed_follows_verdict = Solution._passed_follows_verdict
 
 
 class Step(Record):
@@ -284,24 +268,27 @@ class Rollout(Record):
 class StepLabel(Step):
     """A step with its Monte-Carlo counts.
 
-    ``mc_value`` = num_correct / num_rollouts (paper, section 3.2). For the last step the counts are the program's own unit-test
-    outcome (1 of 1 or 0 of 1): a clean label, which belongs to the outer level and never to the inner one.
+    ``mc_value`` = num_correct / num_rollouts (paper, section 3.2), None for a step without a label: no rollout counted. For the
+    last step the counts are the program's own unit-test outcome (1 of 1 or 0 of 1): a clean label, which belongs to the outer
+    level and never to the inner one. ``max_functions`` and ``granularity`` say how the program was split into its steps.
     """
 
-    num_rollouts: Annotated[int, Field(ge=1)]
+    num_rollouts: Index
     num_correct: Index
+    max_functions: Annotated[int, Field(ge=1)]
+    granularity: str
 
     @model_validator(mode="after")
     def _counts_in_range(self) -> Self:
         if self.num_correct > self.num_rollouts:
             raise ValueError(f"num_correct={self.num_correct} exceeds num_rollouts={self.num_rollouts}")
-        if self.is_last and self.num_rollouts != 1:
-            raise ValueError("the last step is labelled by its own outcome: num_rollouts is 1")
+        if self.is_last and self.num_rollouts > 1:
+            raise ValueError("the last step is labelled by its own outcome: num_rollouts is 1, or 0 where it is not known")
         return self
 
     @property
-    def mc_value(self) -> float:
-        return self.num_correct / self.num_rollouts
+    def mc_value(self) -> float | None:
+        return self.num_correct / self.num_rollouts if self.num_rollouts else None
 
 
 class CorrectedLabel(Record):
@@ -317,20 +304,30 @@ class CorrectedLabel(Record):
     weight: Annotated[float, Field(ge=0.0)]
 
 
+class Unread(StrEnum):
+    """Why the PRM did not read a program: there is none, or it is longer than the model's input."""
+
+    NO_CODE = "no_code"
+    TOO_LONG = "too_long"
+
+
 class SolutionScores(Record):
-    """The PRM's probability of success after each step of a program."""
+    """The PRM's probability of success after each step of a program; None for steps that it did not read, with the reason."""
 
     key_fields = ("question_id", "solution_idx")
 
     question_id: str
     solution_idx: Index
     num_steps: Annotated[int, Field(ge=1)]
-    step_scores: list[Share]
+    step_scores: list[Share | None]
+    unread: Annotated[Unread, Field(strict=False)] | None = None
 
     @model_validator(mode="after")
     def _one_score_per_step(self) -> Self:
         if len(self.step_scores) != self.num_steps:
             raise ValueError(f"{len(self.step_scores)} step_scores for num_steps={self.num_steps}")
+        if (None in self.step_scores) is (self.unread is None):
+            raise ValueError(f"unread={self.unread} contradicts step_scores={self.step_scores}")
         return self
 
 

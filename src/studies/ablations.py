@@ -36,19 +36,11 @@ from dreamprm_code.jsonl import read_rows
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution
-from dreamprm_code.selection import (
-    AGGREGATIONS,
-    DEFAULT_AGGREGATION,
-    DEFAULT_SWEEP,
-    CandidateSet,
-    baseline_method,
-    candidate_sets,
-    oracle_method,
-    outcomes,
-    paired_test,
-    prm_method,
-    table_row,
-)
+from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
+from dreamprm_code.selection.baselines import baselines, oracle_method, prm_method
+from dreamprm_code.selection.candidates import CandidateSet, candidate_sets
+from dreamprm_code.selection.evaluation import DEFAULT_SWEEP, outcomes, table_row
+from dreamprm_code.selection.metrics import paired_test
 from dreamprm_code.selection.scoring import score_solutions
 from dreamprm_code.steps import cof_violations, split_program
 
@@ -122,7 +114,7 @@ def largest(sets: Sequence[CandidateSet]) -> int:
 def variants(config: Config, candidates: Candidates, checkpoints: dict[str, Path], plain: Candidates | None) -> list[Variant]:
     base_sets = candidates.sets(checkpoints[BASE])
     base, size = values_of(base_sets), largest(base_sets)
-    random, oracle = baseline_method("random"), oracle_method()
+    random, oracle = baselines()["random"], oracle_method()
     bounds = outcomes(base_sets, [random, oracle])
     found = [Variant("bounds", name, size, bounds[name], base) for name in ("random", "oracle")]
     for learn, checkpoint in checkpoints.items():

@@ -36,7 +36,9 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import load_problems
-from dreamprm_code.selection import aggregate, auroc, calibration_bins, expected_calibration_error, select
+from dreamprm_code.selection.aggregation import aggregate
+from dreamprm_code.selection.best_of_n import select
+from dreamprm_code.selection.metrics import auroc, calibration_bins, expected_calibration_error
 from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.study.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
 from dreamprm_code.study.hidden_states import HiddenStates, ScaledStates

@@ -14,7 +14,7 @@ from grading_problems import PROBLEMS
 from dreamprm_code.grading import GraderConfig, GradingError, open_grader
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.problems import read_livecodebench_results
-from dreamprm_code.records import GradedProgram
+from dreamprm_code.records import Solution
 
 
 @pytest.fixture
@@ -45,8 +45,11 @@ def test_both_kinds_of_rows(root, python, files):
     )
     done = subprocess.run(command(root, python, files, "--workers", "2"), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    graded = {row.key: str(row.verdict) for row in read_rows(files / "graded.jsonl", GradedProgram)}
-    assert graded == {
+    rows = {row.key: row for row in read_rows(files / "graded.jsonl", Solution)}
+    assert (rows["double", 0].code, rows["secret", 7].finish_reason) == (right, "stop")
+    assert rows["double", 0].public_passed and not rows["double", 1].public_passed
+    assert rows["double", 1].public_outputs != rows["double", 0].public_outputs
+    assert {key: str(row.verdict) for key, row in rows.items()} == {
         ("double", 0): "passed",
         ("double", 1): "wrong_answer",
         ("double", 2): "no_code",
@@ -76,7 +79,7 @@ def test_a_killed_run_goes_on_and_grades_each_program_once(root, python, files):
     done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert f"{150 - first} graded now" in done.stdout
-    counts = Counter(row.key for row in read_rows(out, GradedProgram))
+    counts = Counter(row.key for row in read_rows(out, Solution))
     assert set(counts.values()) == {1}
     assert len(counts) == 150
 
@@ -84,8 +87,8 @@ def test_a_killed_run_goes_on_and_grades_each_program_once(root, python, files):
 @pytest.mark.parametrize(
     ("rows", "flags", "message"),
     [
-        ([{"question_id": "double"}], [], "programs.jsonl:1: field 'solution_idx' is missing"),
-        ([{"question_id": "double", "solution_idx": 0}], [], "programs.jsonl:1: field 'code' is missing"),
+        ([{"question_id": "double"}], [], "programs.jsonl:1: not a Solution row: field 'solution_idx' is missing"),
+        ([{"question_id": "double", "solution_idx": 0}], [], "programs.jsonl:1: not a Solution row: field 'code' is missing"),
         ([{"question_id": "none", "code_list": ["x"]}], [], "no problem 'none'"),
         ([{"question_id": "double", "code_list": ["x"]}] * 2, [], "is already at"),
         ([{"question_id": "double", "code_list": ["x"]}], ["--isolation", "required:armour"], "isolation is"),
@@ -152,7 +155,7 @@ def test_livecodebench_results_hold_programs_and_verdicts(root, python, files):
     assert entries["double"]["graded_list"] == [True, False] and entries["double"]["pass@1"] == 0.5
     assert entries["secret"]["graded_list"] == [False]
     assert {row.key: row.passed for row in read_livecodebench_results(results)} == {
-        row.key: row.passed for row in read_rows(files / "graded.jsonl", GradedProgram)
+        row.key: row.passed for row in read_rows(files / "graded.jsonl", Solution)
     }
 
 
@@ -190,5 +193,5 @@ def test_the_ray_engine_gives_the_same_verdicts(root, python, files):
     flags = ("--engine", "ray", "--workers", "2", "--cpu-limit-s", "1")
     done = subprocess.run(command(root, python, files, *flags), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    graded = {row.solution_idx: str(row.verdict) for row in read_rows(files / "graded.jsonl", GradedProgram)}
+    graded = {row.solution_idx: str(row.verdict) for row in read_rows(files / "graded.jsonl", Solution)}
     assert graded == {0: "passed", 1: "wrong_answer", 2: "no_code", 3: "time_limit", 4: "compile_error"}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dreamprm_code.labels import LabelError, step_labels, steps_of
+from dreamprm_code.labels import LabelError, split_settings_of, step_labels, steps_of
 from dreamprm_code.records import Rollout, Solution, Verdict
+from dreamprm_code.steps import StepSettings
 
 CODE = "def main():\n    print(twice(2))\n\n\ndef twice(n):\n    return 2 * n\n\n\nmain()"
 
@@ -57,9 +58,22 @@ def test_the_label_is_the_share_of_passing_rollouts_that_kept_the_prefix_and_wer
     assert (last.num_correct, last.num_rollouts) == (1, 1), "the program's own outcome"
 
 
-def test_what_could_not_be_graded_is_no_label():
+def test_every_step_has_a_row_and_what_could_not_be_graded_no_label():
     ungraded = solution(verdict=Verdict.HARNESS_ERROR)
-    assert step_labels(steps_of(ungraded), [rollout(0, Verdict.HARNESS_ERROR)], [ungraded]) == []
+    rows = step_labels(steps_of(ungraded), [rollout(0, Verdict.HARNESS_ERROR)], [ungraded])
+    assert [(row.step_idx, row.num_rollouts, row.mc_value) for row in rows] == [(0, 0, None), (1, 0, None)]
+
+
+def test_labels_say_how_the_programs_were_split():
+    lines = StepSettings(3, "line")
+    rows = step_labels(steps_of(solution(), lines), [], [solution()], lines)
+    assert [row.name for row in rows] == ["line 1", "line 2", "line 5 ... line 9"]
+    assert split_settings_of(rows) == lines
+    other = step_labels(steps_of(solution(1)), [], [solution(1)])
+    with pytest.raises(LabelError, match=r"step label \('q', 1, 0\) was split with .*function.*the first one with .*line"):
+        split_settings_of([*rows, *other])
+    with pytest.raises(LabelError, match="no step labels"):
+        split_settings_of([])
 
 
 @pytest.mark.parametrize(

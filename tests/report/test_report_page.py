@@ -69,8 +69,9 @@ def make_entry(num_programs: int = 1, question_id: str = "q", code: str = CODE) 
         for row in solutions
     }
     label = StepLabel(
-        question_id=question_id, solution_idx=0, step_idx=0, num_steps=2, name="main", prefix="x", num_rollouts=4, num_correct=1
-    )
+        question_id=question_id, solution_idx=0, step_idx=0, num_steps=2, name="main", prefix="x", num_rollouts=4,
+        num_correct=1, max_functions=10, granularity="function",
+    )  # fmt: skip
     chosen = Selection(
         method="prm_mean", question_id=question_id, num_candidates=num_programs, selected_idx=0, num_tied=1, passed=False
     )

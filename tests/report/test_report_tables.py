@@ -9,7 +9,8 @@ import pytest
 from dreamprm_code.report import ResultTable, TableLine, cells_of, to_json, to_latex, to_markdown, to_text
 from dreamprm_code.report.published import NUM_PROBLEMS, PUBLISHED_ROWS, published_lines
 from dreamprm_code.report.tables import Cell, count, percent
-from dreamprm_code.selection import paired_test, table_rows
+from dreamprm_code.selection.evaluation import table_rows
+from dreamprm_code.selection.metrics import paired_test
 
 STRATA = ["easy", "hard", "overall"]
 

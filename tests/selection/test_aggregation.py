@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dreamprm_code.selection import AGGREGATIONS, AggregationError, aggregate
+from dreamprm_code.selection.aggregation import AGGREGATIONS, AggregationError, aggregate
 
 STEPS = [0.9, 0.5, 0.8, 0.6]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamprm_code.selection import Choice, expected_pass_at_n, select
+from dreamprm_code.selection.best_of_n import Choice, expected_pass_at_n, select
 
 
 def enumerated(keys: list, passed: list[bool | None], n: int) -> float | None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dreamprm_code.selection import (
+from dreamprm_code.selection.baselines import Method, available_methods, baselines, oracle_method, prm_method
+from dreamprm_code.selection.best_of_n import select
+from dreamprm_code.selection.candidates import Candidate, CandidateSet
+from dreamprm_code.selection.evaluation import (
     OVERALL,
-    Candidate,
-    CandidateSet,
-    available_methods,
-    baseline_method,
     comparisons,
     evaluate,
     gaps_recovered,
-    oracle_method,
     outcomes,
-    prm_method,
-    select,
     selections,
     strata,
     table_rows,
@@ -27,10 +23,10 @@ FOUR = CandidateSet(
     "q1",
     "easy",
     (
-        Candidate(0, False, (0.3, 0.9), public_passed=False, cluster=0),
-        Candidate(1, True, (0.9, 0.5), public_passed=True, cluster=1),
-        Candidate(2, True, (0.4, 0.6), public_passed=True, cluster=0),
-        Candidate(3, False, (0.9, 0.5), public_passed=True, cluster=2),
+        Candidate(0, False, (0.3, 0.9), public_passed=False, public_outputs="a"),
+        Candidate(1, True, (0.9, 0.5), public_passed=True, public_outputs="b"),
+        Candidate(2, True, (0.4, 0.6), public_passed=True, public_outputs="a"),
+        Candidate(3, False, (0.9, 0.5), public_passed=True, public_outputs="c"),
     ),
 )
 
@@ -51,14 +47,14 @@ def value(method) -> float | None:
     ],
 )
 def test_baselines_by_hand(name: str, chosen: int, num_tied: int, expected: float) -> None:
-    method = baseline_method(name)
+    method = baselines()[name]
     choice = select(method.keys(FOUR))
     assert (choice.position, choice.num_tied) == (chosen, num_tied)
     assert value(method) == pytest.approx(expected)
 
 
 def test_random_is_the_mean_and_the_oracle_finds_a_passing_program() -> None:
-    assert value(baseline_method("random")) == 0.5
+    assert value(baselines()["random"]) == 0.5
     assert value(oracle_method()) == 1.0
 
 
@@ -70,12 +66,59 @@ def test_aggregations_choose_differently() -> None:
 
 def test_methods_without_data_are_left_out() -> None:
     bare = CandidateSet("q", "easy", (Candidate(0, True, (0.5,)),))
-    assert [method.name for method in available_methods([bare])] == ["first", "random", "orm", "prm_mean", "oracle"]
+    names = [method.name for method in available_methods([bare])]
+    assert names == ["first", "random", "shortest", "longest", "orm", "prm_mean", "oracle"]
     assert "cluster_prm" in [method.name for method in available_methods([FOUR])]
 
 
+def test_public_tests_that_are_known_only_of_programs_that_pass_are_no_method() -> None:
+    """Choosing by them would be choosing by the verdict."""
+    sides = (Candidate(0, False, (0.5,)), Candidate(1, True, (0.5,), public_passed=True))
+    assert "public" not in [method.name for method in available_methods([CandidateSet("q", "easy", sides)])]
+    known = (sides[0]._replace(public_passed=False), sides[1], Candidate(2, False, None, num_characters=0))
+    without_tests = CandidateSet("r", "easy", (Candidate(0, False, (0.5,)),))
+    assert "public" in [method.name for method in available_methods([CandidateSet("q", "easy", known), without_tests])]
+
+
+UNREAD = CandidateSet(
+    "q2",
+    "easy",
+    (
+        Candidate(0, True, None, public_outputs="a", mean_logprob=-0.1, num_characters=900),  # too long for the PRM
+        Candidate(1, False, (0.0,), public_outputs="a", mean_logprob=-0.5, num_characters=20),
+        Candidate(2, False, (0.1,), public_outputs="b", mean_logprob=-0.7, num_characters=30),
+        Candidate(3, False, None, num_characters=0),  # no program in the answer
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "chosen"),
+    [
+        (prm_method(), 2),
+        (prm_method("log_odds"), 2),
+        (baselines()["orm"], 2),
+        (baselines("log_odds")["cluster_prm"], 2),
+        (baselines()["cluster"], 0),
+        (baselines()["shortest"], 1),
+        (baselines()["longest"], 0),
+        (baselines()["logprob"], 0),
+    ],
+)
+def test_what_was_not_read_and_what_is_no_program_is_the_last_choice(method: Method, chosen: int) -> None:
+    keys = method.keys(UNREAD)
+    assert select(keys).position == chosen
+    assert keys[3] == min(keys)
+
+
+def test_a_program_that_was_read_comes_before_one_that_was_not_whatever_its_score() -> None:
+    keys = prm_method("log_odds").keys(UNREAD)
+    assert keys[0] == keys[3] < keys[1] < keys[2]
+    assert evaluate([UNREAD]).pool.num_unread == 2
+
+
 def test_a_random_choice_has_no_selection_row() -> None:
-    assert [row.method for row in selections([FOUR], [baseline_method("random"), prm_method()])] == ["prm_mean"]
+    assert [row.method for row in selections([FOUR], [baselines()["random"], prm_method()])] == ["prm_mean"]
 
 
 def test_strata_are_ordered_by_difficulty_with_overall_last() -> None:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from scipy import stats
 
-from dreamprm_code.selection import (
+from dreamprm_code.selection.metrics import (
     auroc,
     bootstrap_interval,
     brier_score,

@@ -80,10 +80,12 @@ def make_run(folder: Path, num_test: int = 4) -> Path:
     candidates = []
     for problem in problems:
         candidates += [
-            make_solution(problem.question_id, 0, BAD, False, failed_test=0),
-            make_solution(problem.question_id, 1, GOOD + f"# {ATTACK}\n", True),
-            make_solution(problem.question_id, 2, HALF + "# \ud7ff é\n", False, failed_test=1),
-            make_solution(problem.question_id, 3, "", False),
+            make_solution(problem.question_id, 0, BAD, False, failed_test=0, public_passed=False, public_outputs="3"),
+            make_solution(problem.question_id, 1, GOOD + f"# {ATTACK}\n", True, public_passed=True, public_outputs="2"),
+            make_solution(
+                problem.question_id, 2, HALF + "# \ud7ff é\n", False, failed_test=1, public_passed=True, public_outputs="2"
+            ),
+            make_solution(problem.question_id, 3, "", False, public_passed=False),
         ]
     write_rows(folder / "test_solutions.jsonl", candidates)
     write_rows(folder / "cof_solutions.jsonl", [make_solution(train.question_id, 0, GOOD, True)])
@@ -98,6 +100,8 @@ def make_run(folder: Path, num_test: int = 4) -> Path:
             prefix=step.prefix,
             num_rollouts=1 if index == len(steps) - 1 else 4,
             num_correct=1 if index == len(steps) - 1 else 3,
+            max_functions=10,
+            granularity="function",
         )
         for index, step in enumerate(steps)
     ]

@@ -10,7 +10,7 @@ import yaml
 from test_train_prm import PROGRAM, backbone, labels, problem, solution  # noqa: F401  (backbone is a fixture)
 
 from dreamprm_code.jsonl import write_rows
-from dreamprm_code.selection import AGGREGATIONS
+from dreamprm_code.selection.aggregation import AGGREGATIONS
 
 
 @pytest.fixture

@@ -14,10 +14,9 @@ from evaluation_samples import ATTACK, make_run
 import evaluate_prm
 from cli import parse_settings
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading.verdicts import code_sha256
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.problems import write_livecodebench_results
-from dreamprm_code.records import GradedProgram, Problem, Selection, Solution, SolutionScores, TableRow, Verdict
+from dreamprm_code.records import Problem, Selection, Solution, SolutionScores, StepLabel, TableRow
 from dreamprm_code.report.explorer import unpack
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
@@ -56,7 +55,7 @@ def test_every_candidate_is_scored_at_every_step(evaluated: tuple[Path, str]) ->
     rows = read_rows(evaluated[0] / "test_scores.jsonl", SolutionScores)
     assert len(rows) == 16
     assert {row.solution_idx: row.num_steps for row in rows} == {0: 2, 1: 2, 2: 2, 3: 1}
-    assert all(row.step_scores == [0.0] for row in rows if row.solution_idx == 3)  # no program in the answer
+    assert all((row.step_scores, row.unread) == ([None], "no_code") for row in rows if row.solution_idx == 3)
 
 
 def test_selections_and_table_agree_with_the_verdicts(evaluated: tuple[Path, str]) -> None:
@@ -75,7 +74,7 @@ def test_the_printed_table_and_the_files_of_the_report(evaluated: tuple[Path, st
     folder, printed = evaluated
     assert re.search(r"^\* PRM \(mean\) ", printed, re.MULTILINE)
     assert "easy (2)  hard (2)  overall (4)" in printed
-    assert "4 answers without a program" in printed
+    assert "4 answers without a program: not read, chosen last" in printed
     names = {path.name for path in (folder / "report").iterdir()}
     images = {"n_sweep.png", "labels.png", "calibration.png", "training.png"}
     assert names == {"table.md", "table.json", "table.tex", "report.html", *images}
@@ -116,9 +115,24 @@ def test_a_livecodebench_results_file_gives_the_same_selections(copied: Path, ca
     solutions = read_rows(copied / "test_solutions.jsonl", Solution) + read_rows(copied / "cof_solutions.jsonl", Solution)
     write_livecodebench_results(copied / "model_eval_all.json", problems, solutions)
     flags = ("--solutions", str(copied / "model_eval_all.json"), "--out-dir", str(copied / "other"))
-    run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"))
+    run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"), "--run-public-tests")
     assert (copied / "other" / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
     assert "16 candidates of 4 problems; 1 outside the test window" in capsys.readouterr().out
+
+
+def test_no_program_is_run_unless_it_is_asked_for(
+    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of results does not say what programs do on the public tests: these methods are left out, and it is said."""
+    monkeypatch.setattr("dreamprm_code.grading.public_tests.Grader", None)
+    problems = read_rows(copied / "problems.jsonl", Problem)
+    write_livecodebench_results(copied / "eval_all.json", problems, read_rows(copied / "test_solutions.jsonl", Solution))
+    flags = ("--solutions", str(copied / "eval_all.json"), "--out-dir", str(copied / "other"))
+    run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"))
+    chosen = {row.method for row in read_rows(copied / "other" / "selections.jsonl", Selection)}
+    assert {"first", "shortest", "longest", "prm_mean"} <= chosen
+    assert not chosen & {"public", "public_prm", "cluster", "cluster_prm", "logprob"}
+    assert "16 candidates lack their result on the public tests; --run-public-tests" in capsys.readouterr().out
 
 
 def fails(copied: Path, *flags: str) -> str:
@@ -159,9 +173,7 @@ def test_mistakes_are_named(copied: Path, flags: tuple[str, ...], message: str) 
 def test_candidates_without_verdicts_are_refused(copied: Path) -> None:
     solutions = read_rows(copied / "test_solutions.jsonl", Solution)
     write_rows(copied / "bare.jsonl", [row.model_copy(update={"passed": None, "verdict": None}) for row in solutions])
-    assert "grade them with src/grade.py and give its output as --verdicts" in fails(
-        copied, "--solutions", str(copied / "bare.jsonl")
-    )
+    assert "grade them with src/grade.py, and name its output" in fails(copied, "--solutions", str(copied / "bare.jsonl"))
 
 
 def write_bare_programs(folder: Path) -> list[Solution]:
@@ -179,49 +191,27 @@ def test_programs_graded_by_grade_give_the_same_selections(copied: Path, root: P
     command += ["--out", str(graded), "--livecodebench-results", str(copied / "eval_all.json")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert {row.key: row.passed for row in read_rows(graded, GradedProgram)} == {row.key: row.passed for row in solutions}
+    assert {row.key: row.passed for row in read_rows(graded, Solution)} == {row.key: row.passed for row in solutions}
     for name, flags in (
-        ("a", ("--solutions", str(bare), "--verdicts", str(graded))),
-        ("b", ("--solutions", str(copied / "eval_all.json"))),
+        ("a", ("--solutions", str(graded))),
+        ("b", ("--solutions", str(copied / "eval_all.json"), "--run-public-tests")),
     ):
         run(copied / "config.yaml", *flags, "--out-dir", str(copied / name), "--checkpoint", str(copied / "prm"))
         assert (copied / name / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
 
 
-def graded_row(solution: Solution, **changes: object) -> GradedProgram:
-    return GradedProgram(
-        question_id=solution.question_id, solution_idx=solution.solution_idx, passed=solution.passed,
-        verdict=Verdict(solution.verdict or "no_code"), reason="", failed_test=solution.failed_test, num_tests=2,
-        cpu_seconds=0.1, wall_seconds=0.1, code_sha256=code_sha256(solution.code),
-    ).model_copy(update=changes)  # fmt: skip
-
-
-def test_a_candidate_without_a_verdict_row_stays_ungraded(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    solutions = write_bare_programs(copied)
-    write_rows(copied / "graded.jsonl", [graded_row(row) for row in solutions[:-3]])
-    flags = ("--solutions", str(copied / "bare.jsonl"), "--verdicts", str(copied / "graded.jsonl"))
-    run(copied / "config.yaml", *flags, "--out-dir", str(copied / "other"), "--checkpoint", str(copied / "prm"))
-    assert "3 not graded" in capsys.readouterr().out
-
-
-def test_verdicts_that_do_not_belong_to_the_candidates_are_refused(copied: Path) -> None:
-    solutions = write_bare_programs(copied)
-    graded, flags = (
-        copied / "graded.jsonl",
-        ("--solutions", str(copied / "bare.jsonl"), "--verdicts", str(copied / "graded.jsonl")),
-    )
-    write_rows(graded, [graded_row(solutions[0]), graded_row(solutions[1], solution_idx=9)])
-    assert fails(copied, *flags) == f"{graded}: no candidate ('p0', 9) for this verdict (1 such verdicts)"
-    write_rows(graded, [graded_row(solutions[0]), graded_row(solutions[1], code_sha256=code_sha256("x"))])
-    assert "the verdict on ('p0', 1) is about another program" in fails(copied, *flags)
-    assert "give it as --verdicts and the programs as --solutions" in fails(copied, "--solutions", str(graded))
-    assert "bare.jsonl:1: not a GradedProgram row" in fails(copied, *flags[:3], str(copied / "bare.jsonl"))
+def test_labels_of_another_split_than_the_checkpoints_are_not_shown(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = read_rows(copied / "step_labels.jsonl", StepLabel)
+    write_rows(copied / "step_labels.jsonl", [row.model_copy(update={"granularity": "line"}) for row in labels])
+    run(copied / "config.yaml")
+    assert "are of another split than the checkpoint's" in capsys.readouterr().out
+    assert "training steps" not in (copied / "report" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ({"question_id": "p0", "solution_idx": 0, "code": "x"}, "bare.jsonl:17: this row repeats the key ('p0', 0)"),
+        ({"question_id": "p0", "solution_idx": 0, "code": "x"}, "bare.jsonl:17: program ('p0', 0) is already at"),
         ({"question_id": "p0", "solution_idx": 9}, "bare.jsonl:17: not a Solution row: field 'code' is missing"),
         ({"question_id": "p0", "solution_idx": 9, "code": "x", "passed": True}, "field 'output' is missing"),
     ],

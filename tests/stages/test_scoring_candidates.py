@@ -1,4 +1,4 @@
-"""Scoring candidates with a tiny PRM: resumable, in agreement with scoring one by one, and 0 for what cannot be read."""
+"""Scoring candidates with a tiny PRM: resumable, in agreement with scoring one by one, and None for what cannot be read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ def prm() -> PRM:
     return make_prm()
 
 
-def test_scores_are_the_prms_own_and_zero_for_what_it_cannot_read(prm: PRM, tmp_path: Path) -> None:
+def test_scores_are_the_prms_own_and_none_for_what_it_cannot_read(prm: PRM, tmp_path: Path) -> None:
     rows, counts = score_solutions(lambda: prm, PROBLEMS, SOLUTIONS, tmp_path / "scores.jsonl")
     for problem in PROBLEMS:
         expected = prm.score(problem, [GOOD, BAD])
         assert rows[problem.question_id, 0].step_scores == pytest.approx(expected[0], abs=1e-6)
         assert rows[problem.question_id, 1].step_scores == pytest.approx(expected[1], abs=1e-6)
-        assert rows[problem.question_id, 2].step_scores == rows[problem.question_id, 3].step_scores == [0.0]
+        assert rows[problem.question_id, 2].step_scores == rows[problem.question_id, 3].step_scores == [None]
+        assert [rows[problem.question_id, index].unread for index in range(4)] == [None, None, "no_code", "too_long"]
     assert counts == {"scored": 4, "no_code": 2, "too_long": 2, "statements_shortened": 0, "resumed": 0}
 
 

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from dreamprm_code.steps import CofViolationKind as Kind
 from dreamprm_code.steps import cof_violations
+from dreamprm_code.steps.adherence import CofViolationKind as Kind
 
 STDIN = '''
 import sys

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamprm_code.steps import UNPARSABLE, split_program
+from dreamprm_code.steps import split_program
 from dreamprm_code.steps.python_source import lines_of, parse
+from dreamprm_code.steps.splitting import UNPARSABLE
 
 
 def source(text: str) -> str:

@@ -90,6 +90,11 @@ class GradeResult(NamedTuple):
                 break
         return hashlib.sha256(" ".join(did).encode()).hexdigest()[:16]
 
+    def solution_fields(self) -> dict[str, Any]:
+        """The fields of a graded :class:`Solution`."""
+        names = ("verdict", "passed", "reason", "failed_test", "cpu_seconds", "public_passed", "public_outputs")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass
 class _Job(Job):

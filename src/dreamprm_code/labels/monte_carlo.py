@@ -6,18 +6,18 @@ from collections.abc import Iterable
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.records import Rollout, Solution, Step, StepLabel
-from dreamprm_code.steps import split_program
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings, split_program
 
 
 class LabelError(UserError):
-    """Rollouts that do not belong to these steps; the message names the row."""
+    """Rollouts or labels that do not belong together; the message names the row."""
 
 
-def steps_of(solution: Solution, max_functions: int = 10, granularity: str = "function") -> list[Step]:
+def steps_of(solution: Solution, settings: StepSettings = DEFAULT_STEPS) -> list[Step]:
     """The steps of a solution's program; none if it has no program."""
     if not solution.code.strip():
         return []
-    parts = split_program(solution.code, max_functions, granularity).steps
+    parts = split_program(solution.code, settings.max_functions, settings.granularity).steps
     return [
         Step(
             question_id=solution.question_id,
@@ -36,11 +36,13 @@ def counts_for_label(rollout: Rollout) -> bool:
     return rollout.keeps_prefix and rollout.passed is not None
 
 
-def step_labels(steps: Iterable[Step], rollouts: Iterable[Rollout], solutions: Iterable[Solution]) -> list[StepLabel]:
-    """Label each step that can be labelled, in the order of ``steps``.
+def step_labels(
+    steps: Iterable[Step], rollouts: Iterable[Rollout], solutions: Iterable[Solution], settings: StepSettings = DEFAULT_STEPS
+) -> list[StepLabel]:
+    """Count for each step, in the order of ``steps``, which were split with these settings.
 
     The last step of a program is the program: its label is its own unit-test outcome, 1 of 1 or 0 of 1, and takes no rollouts.
-    Any other step counts its rollouts that kept the prefix and could be graded; a step without any gets no label.
+    Any other step counts its rollouts that kept the prefix and could be graded. What cannot be labelled has counts of 0.
 
     Raises:
         LabelError: a rollout of an unknown or a last step, or one that says that it keeps a prefix and does not.
@@ -66,6 +68,25 @@ def step_labels(steps: Iterable[Step], rollouts: Iterable[Rollout], solutions: I
             total, correct = (0, 0) if outcome is None else (1, int(outcome))
         else:
             total, correct = num_rollouts.get(step.key, 0), num_correct.get(step.key, 0)
-        if total:
-            labels.append(StepLabel(**step.to_dict(), num_rollouts=total, num_correct=correct))
+        split = {"max_functions": settings.max_functions, "granularity": settings.granularity}
+        labels.append(StepLabel(**step.to_dict(), num_rollouts=total, num_correct=correct, **split))
     return labels
+
+
+def split_settings_of(labels: Iterable[StepLabel]) -> StepSettings:
+    """How the programs of a file of step labels were split: every reader of the labels splits alike.
+
+    Raises:
+        LabelError: there are no labels, or two of them were made with different settings.
+    """
+    found: StepSettings | None = None
+    for label in labels:
+        settings = StepSettings(label.max_functions, label.granularity)
+        if found is not None and settings != found:
+            raise LabelError(
+                f"step label {label.key} was split with {settings}, the first one with {found}; make all labels with one"
+            )
+        found = settings
+    if found is None:
+        raise LabelError("there are no step labels; make them with gen_cof_label.py")
+    return found

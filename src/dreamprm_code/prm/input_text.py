@@ -12,7 +12,6 @@ Two formats, each a template in ``prompts/``:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.records import Problem
@@ -22,17 +21,6 @@ from dreamprm_code.templates import read_template
 FORMATS = ("native", "released")
 
 _FIELDS = ("platform", "question_id", "question_title", "question_content", "starter_code")
-
-
-@dataclass(frozen=True)
-class StepSettings:
-    """How the PRM splits programs: part of what it was trained on, so part of its checkpoint."""
-
-    max_functions: int = 10
-    granularity: str = "function"
-
-
-DEFAULT_STEPS = StepSettings()
 
 
 def load_template(format: str) -> str:

@@ -51,51 +51,63 @@ class ResultsError(UserError):
 
 
 def read_livecodebench_results(path: str | Path) -> list[Solution]:
-    """Programs as ungraded solutions where the file has no ``graded_list``, else with its verdicts.
-
-    A failure without an ``error_code`` is recorded as a wrong answer, and its ``reason`` says so; -5 (their runner failed) and
-    a null in ``graded_list`` mean that the program could not be graded.
+    """The programs of a results file (see :func:`solutions_of_entry`).
 
     Raises:
         ResultsError: an entry lacks question_id or code_list, lists differ in length, or a question_id occurs twice.
     """
     solutions: list[Solution] = []
     seen: dict[str, str] = {}
-    for where, entry in _entries(Path(path)):
-        question_id = entry.get("question_id")
-        if not isinstance(question_id, str) or not question_id:
-            raise ResultsError(f"{where}: field 'question_id' is missing or not a string")
-        first = seen.setdefault(question_id, where)
+    for where, entry in iter_entries(Path(path)):
+        found = solutions_of_entry(entry, where)
+        first = seen.setdefault(entry["question_id"], where)
         if first != where:
-            raise ResultsError(f"{where}: question_id {question_id!r} is already at {first}")
-        codes = _string_list(entry, "code_list", where)
-        outputs = _string_list(entry, "output_list", where) if "output_list" in entry else [""] * len(codes)
-        graded = entry.get("graded_list")
-        if graded is not None and not (isinstance(graded, list) and all(item in (True, False, None) for item in graded)):
-            raise ResultsError(f"{where}: field 'graded_list' is not a list of true, false and null")
-        for name, values in (("output_list", outputs), ("graded_list", graded)):
-            if values is not None and len(values) != len(codes):
-                raise ResultsError(f"{where}: {len(values)} entries in '{name}', {len(codes)} in 'code_list'")
-        reports = entry.get("metadata")
-        for index, (code, output) in enumerate(zip(codes, outputs, strict=True)):
-            verdict, reason = None, ""
-            if graded is not None:
-                report = reports[index] if isinstance(reports, list) and index < len(reports) else None
-                verdict, reason = _verdict(graded[index], report)
-            row = {
-                "question_id": question_id,
-                "solution_idx": index,
-                "output": output,
-                "code": code,
-                "finish_reason": "unknown",
-                "passed": None if verdict is None else verdict.passed,
-                "verdict": verdict,
-                "reason": reason,
-            }
-            try:
-                solutions.append(Solution.from_dict(row))
-            except RecordError as error:  # text that is no text: half of a surrogate pair
-                raise ResultsError(f"{where}: program {index}: {error}") from None
+            raise ResultsError(f"{where}: question_id {entry['question_id']!r} is already at {first}")
+        solutions += found
+    return solutions
+
+
+def solutions_of_entry(entry: dict[str, Any], where: str) -> list[Solution]:
+    """The programs of one entry: ungraded where it has no ``graded_list``, else with its verdicts.
+
+    A failure without an ``error_code`` is recorded as a wrong answer, and its ``reason`` says so; -5 (their runner failed) and
+    a null in ``graded_list`` mean that the program could not be graded.
+
+    Raises:
+        ResultsError: it lacks question_id or code_list, or lists differ in length.
+    """
+    question_id = entry.get("question_id")
+    if not isinstance(question_id, str) or not question_id:
+        raise ResultsError(f"{where}: field 'question_id' is missing or not a string")
+    codes = _string_list(entry, "code_list", where)
+    outputs = _string_list(entry, "output_list", where) if "output_list" in entry else [""] * len(codes)
+    graded = entry.get("graded_list")
+    if graded is not None and not (isinstance(graded, list) and all(item in (True, False, None) for item in graded)):
+        raise ResultsError(f"{where}: field 'graded_list' is not a list of true, false and null")
+    for name, values in (("output_list", outputs), ("graded_list", graded)):
+        if values is not None and len(values) != len(codes):
+            raise ResultsError(f"{where}: {len(values)} entries in '{name}', {len(codes)} in 'code_list'")
+    reports = entry.get("metadata")
+    solutions = []
+    for index, (code, output) in enumerate(zip(codes, outputs, strict=True)):
+        verdict, reason = None, ""
+        if graded is not None:
+            report = reports[index] if isinstance(reports, list) and index < len(reports) else None
+            verdict, reason = _verdict(graded[index], report)
+        row = {
+            "question_id": question_id,
+            "solution_idx": index,
+            "output": output,
+            "code": code,
+            "finish_reason": "unknown",
+            "passed": None if verdict is None else verdict.passed,
+            "verdict": verdict,
+            "reason": reason,
+        }
+        try:
+            solutions.append(Solution.from_dict(row))
+        except RecordError as error:  # text that is no text: half of a surrogate pair
+            raise ResultsError(f"{where}: program {index}: {error}") from None
     return solutions
 
 
@@ -107,7 +119,7 @@ def read_livecodebench_problem_fields(path: str | Path) -> dict[str, dict[str, s
     """
     return {
         str(entry.get("question_id")): {name: str(entry[name]) for name in PROBLEM_FIELDS if entry.get(name) is not None}
-        for _, entry in _entries(Path(path))
+        for _, entry in iter_entries(Path(path))
     }
 
 
@@ -171,12 +183,13 @@ def _verdict(passed: bool | None, report: Any) -> tuple[Verdict | None, str]:
     return Verdict.WRONG_ANSWER, message or "failed; the results file gives no error code"
 
 
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def iter_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON list or of JSON lines, each with its place for messages."""
     try:
         with path.open("rb") as stream:
             start = stream.read(1024).lstrip()[:1]
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+        raise ResultsError(f"{path}: cannot be read ({error.strerror}); name a file of programs or results") from None
     if start != b"[":
         for line_number, row in read_dicts(path):
             yield f"{path}:{line_number}", row

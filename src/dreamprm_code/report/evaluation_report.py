@@ -6,7 +6,7 @@ tables, page = write_evaluation_report(folder, EvaluationReport(evaluation=evalu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,12 @@ from dreamprm_code.report.explorer import ExplorerData, pack, problem_entry
 from dreamprm_code.report.page import ReportFigure, render_page
 from dreamprm_code.report.plots import Series, calibration_figure, label_figure, line_figure, n_sweep_figure, save_png
 from dreamprm_code.report.tables import ResultTable, TableLine, cells_of, percent, to_json, to_latex, to_markdown
-from dreamprm_code.selection import (
-    OVERALL,
-    CandidateSet,
-    Evaluation,
-    Method,
-    PairedTest,
-    PoolCounts,
-    aggregate,
-    auroc,
-    brier_score,
-    calibration_bins,
-    expected_calibration_error,
-    strata,
-)
-from dreamprm_code.selection.scoring import UNREADABLE_SCORE
+from dreamprm_code.report.training_part import TrainingPart
+from dreamprm_code.selection.aggregation import aggregate
+from dreamprm_code.selection.baselines import Method
+from dreamprm_code.selection.candidates import CandidateSet
+from dreamprm_code.selection.evaluation import OVERALL, Evaluation, PoolCounts, strata
+from dreamprm_code.selection.metrics import PairedTest, auroc, brier_score, calibration_bins, expected_calibration_error
 
 TIE_NOTE = (
     "Ties are counted in expectation (a uniform choice among the tied), so counts can be fractions; 'ties' = "
@@ -115,7 +106,7 @@ def calibration_report(
     """Are scores probabilities? Last step and aggregate against passing (test candidates), and steps against labels
     (training). Candidates that the PRM has not read are left out."""
     candidates = [candidate for item in sets for candidate in item.candidates if candidate.passed is not None]
-    graded = [candidate for candidate in candidates if candidate.step_scores != (UNREADABLE_SCORE,)]
+    graded = [candidate for candidate in candidates if candidate.step_scores is not None]
     passed = [float(candidate.passed is True) for candidate in graded]
     groups: dict[str, tuple[list[float], list[float], str]] = {
         "last step": ([c.step_scores[-1] for c in graded], passed, "share of programs that pass"),
@@ -126,7 +117,7 @@ def calibration_report(
     pairs = []
     for label in step_labels:
         found = (train_scores or {}).get((label.question_id, label.solution_idx))
-        if found is not None and found.num_steps == label.num_steps and not label.is_last:
+        if found is not None and found.unread is None and label.num_rollouts and not label.is_last:
             pairs.append((found.step_scores[label.step_idx], label.mc_value))
     if pairs:
         scores, values = map(list, zip(*pairs, strict=True))
@@ -186,29 +177,15 @@ def _smoothed(x: Sequence[float], y: Sequence[float], num_points: int = 100) -> 
     )
 
 
-@dataclass(frozen=True)
-class TrainingPart:
-    """What the report shows of the training run, as far as there is any; ``scores`` are the PRM's of ``solutions``."""
-
-    corrected: Sequence[CorrectedLabel] = ()
-    log: Sequence[Mapping[str, Any]] = ()
-    step_labels: Sequence[StepLabel] = ()
-    problems: Sequence[Problem] = ()
-    solutions: Sequence[Solution] = ()
-    scores: Mapping[tuple[str, int], SolutionScores] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, kw_only=True)
 class EvaluationReport:
-    """Everything that the report shows. ``public`` says which candidates pass the public tests, ``details`` where all came
-    from."""
+    """Everything that the report shows; ``details`` say where all came from."""
 
     evaluation: Evaluation
     sets: Sequence[CandidateSet]
     problems: Sequence[Problem]
     solutions: Sequence[Solution]
     scores: Mapping[tuple[str, int], SolutionScores]
-    public: Mapping[tuple[str, int], bool | None]
     aggregation: str
     steps: StepSettings
     training: TrainingPart
@@ -219,7 +196,7 @@ class EvaluationReport:
 def tables_of(report: EvaluationReport) -> list[ResultTable]:
     """The result table, and the PRM under every aggregation."""
     found = report.evaluation
-    clustered = any(method.name.startswith("cluster") for method in found.methods)
+    clustered = any(method.reads == "public_outputs" for method in found.methods)
     notes = [INTERVAL_NOTE, TIE_NOTE, *([CLUSTER_NOTE] if clustered else []), *count_notes(report.counts, found.pool)]
     title = f"Best of {found.pool.num_candidates}: solved problems, %"
     main = method_table(title, found.rows, found.methods, found.main, found.tests, found.gaps, found.ties, notes)
@@ -232,12 +209,11 @@ def tables_of(report: EvaluationReport) -> list[ResultTable]:
 def count_notes(counts: Mapping[str, int], pool: PoolCounts) -> list[str]:
     """What was lost or treated specially, in words; nothing that is zero."""
     texts = {
-        "no_code": "answers without a program (score 0)",
-        "too_long": "programs longer than the PRM's input (score 0)",
+        "no_code": "answers without a program: not read, chosen last",
+        "too_long": "programs longer than the PRM's input: not read, chosen last",
         "unparsable": "programs do not parse and were scored as one step",
         "statements_shortened": "programs read with a shortened problem statement",
         "public_tests_unknown": "candidates whose public tests could not be run (counted as failing them)",
-        "public_tests_outputs_unknown": "candidates whose outputs on the public inputs are not known (each alone in a cluster)",
     }
     notes = [f"{counts[name]} {text}." for name, text in texts.items() if counts.get(name)]
     if pool.num_ungraded:
@@ -279,7 +255,7 @@ def explorer_of(report: EvaluationReport) -> ExplorerData:
             entries.append(
                 problem_entry(
                     problem, split, grouped.get(problem.question_id, []), scores, report.aggregation, step_labels, corrected,
-                    report.public, chosen.get(problem.question_id, ()) if split == "test" else (),
+                    chosen.get(problem.question_id, ()) if split == "test" else (),
                     report.steps.max_functions, report.steps.granularity,
                 )
             )  # fmt: skip

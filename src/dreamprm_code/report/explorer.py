@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel
-from dreamprm_code.selection import aggregate
+from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.steps import split_program
 
 MAX_BYTES = 3_500_000
@@ -43,7 +43,6 @@ def problem_entry(
     aggregation: str,
     step_labels: Mapping[StepKey, StepLabel] | None = None,
     corrected: Mapping[StepKey, CorrectedLabel] | None = None,
-    public_passed: Mapping[tuple[str, int], bool | None] | None = None,
     chosen: Iterable[Selection] = (),
     max_functions: int | None = 10,
     granularity: str = "function",
@@ -53,7 +52,7 @@ def problem_entry(
     programs = []
     for solution in sorted(solutions, key=lambda row: row.solution_idx):
         found = scores.get(solution.key)
-        step_scores = list(found.step_scores) if found else []
+        step_scores = [score for score in found.step_scores if score is not None] if found else []
         steps = split_program(solution.code, max_functions, granularity)
         texts, names = list(steps.texts), [step.name for step in steps.steps]
         if step_scores and len(texts) != len(step_scores):
@@ -65,7 +64,8 @@ def problem_entry(
                 "verdict": solution.verdict.value if solution.verdict else None,
                 "reason": solution.reason[:300],
                 "score": _rounded(aggregate(step_scores, aggregation)) if step_scores else None,
-                "public": (public_passed or {}).get(solution.key),
+                "unread": found.unread.value if found and found.unread else None,
+                "public": solution.public_passed,
                 "scores": [_rounded(score) for score in step_scores],
                 "steps": [
                     _step_entry(name, text, (*solution.key, index), step_labels or {}, corrected or {})

@@ -17,7 +17,8 @@ from dreamprm_code.problems.windows import parse_date
 from dreamprm_code.records import Problem, Selection, Solution
 from dreamprm_code.report.published import published_lines
 from dreamprm_code.report.tables import ResultTable, TableLine, cells_of
-from dreamprm_code.selection import OVERALL, paired_test, strata, table_rows
+from dreamprm_code.selection.evaluation import OVERALL, strata, table_rows
+from dreamprm_code.selection.metrics import paired_test
 
 MCNEMAR_NOTE = (
     "Tests: two-sided, paired by problem; exact McNemar, or sign-flip permutation where a row is a mean over samples. "

@@ -21,7 +21,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.records import CorrectedLabel, TableRow
-from dreamprm_code.selection import OVERALL
+from dreamprm_code.selection.evaluation import OVERALL
 from dreamprm_code.selection.metrics import CalibrationBin, expected_calibration_error
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#B8A900")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dreamprm_code.report.tables import Cell, TableLine, cells_of
-from dreamprm_code.selection import OVERALL, table_row
+from dreamprm_code.selection.evaluation import OVERALL, table_row
 
 SOURCE = "published, arXiv 2512.15000 (LiveCodeBench problems from 2025-02-01 on: 31 easy, 39 medium, 61 hard)"
 NUM_PROBLEMS = {"easy": 31, "medium": 39, "hard": 61}

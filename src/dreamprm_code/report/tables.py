@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from dreamprm_code.records import TableRow
-from dreamprm_code.selection import OVERALL, PairedTest
+from dreamprm_code.selection.evaluation import OVERALL
+from dreamprm_code.selection.metrics import PairedTest
 
 
 class Cell(NamedTuple):

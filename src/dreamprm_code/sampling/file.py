@@ -370,18 +370,14 @@ def _without_lines(code: CodeType) -> tuple[Any, ...]:
 
 def solution_row(question_id: str, sampled: Sampled) -> Solution:
     """The row of a sampled program."""
-    completion, grade = sampled.completion, sampled.grade
+    completion = sampled.completion
     return Solution(
         question_id=question_id,
         solution_idx=completion.index,
         output=completion.output,
         code=sampled.code,
         finish_reason=completion.finish_reason,
-        passed=grade.verdict.passed,
-        verdict=grade.verdict,
-        reason=grade.reason,
-        failed_test=grade.failed_test,
-        cpu_seconds=grade.cpu_seconds,
+        **sampled.grade.solution_fields(),
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
     )

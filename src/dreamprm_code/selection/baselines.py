@@ -5,6 +5,9 @@ A :class:`Method` gives a key per candidate (see ``best_of_n``):
 ===================  ==================================================================================================
 ``first``            the first sample: what the policy gives without selection
 ``random``           all candidates tied: the mean over samples, the policy's expected pass@1
+``shortest``         the shortest program (in characters)
+``longest``          the longest program
+``logprob``          the highest mean log-probability of the answer's tokens under the policy
 ``orm``              the last step's score only: the model as an outcome reward model
 ``public``           passes the public tests; ties at random
 ``public_prm``       passes the public tests, then the PRM's score
@@ -14,11 +17,13 @@ A :class:`Method` gives a key per candidate (see ``best_of_n``):
 ``oracle``           a passing candidate if there is one: pass@N, which no selection can exceed
 ===================  ==================================================================================================
 
-A candidate whose public tests could not be run counts as failing them.
+A candidate that the PRM has not read, and an answer without a program, is a method's last choice. A candidate whose public
+tests could not be run counts as failing them.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -27,17 +32,20 @@ from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATIO
 from dreamprm_code.selection.best_of_n import Key
 from dreamprm_code.selection.candidates import Candidate, CandidateSet
 
-BASELINES = ("first", "random", "orm", "public", "public_prm", "cluster", "cluster_prm")
+KNOWN_SHARE = 0.9
+"""A method is offered if what it reads is known of this share of the candidates; the others count as the worst."""
 
 
 class Method(NamedTuple):
     """``keys`` gives one key per candidate. ``any_subset`` says whether a candidate's key is the same whichever other
-    candidates there are, so that expectations over subsets follow from the keys."""
+    candidates there are, so that expectations over subsets follow from the keys. ``reads`` names the field of a candidate
+    that the method cannot do without."""
 
     name: str
     title: str
     keys: Callable[[CandidateSet], list[Key]]
     any_subset: bool = True
+    reads: str | None = None
 
 
 def prm_method(aggregation: str = DEFAULT_AGGREGATION) -> Method:
@@ -50,40 +58,58 @@ def oracle_method() -> Method:
     return Method("oracle", "oracle (pass@N)", _each(lambda c: -1 if c.passed is None else int(c.passed)))
 
 
-def baseline_method(name: str, aggregation: str = DEFAULT_AGGREGATION) -> Method:
-    """One of :data:`BASELINES`; ``aggregation`` is that of the PRM's scores in it. Raises KeyError."""
-    methods = {
-        "first": Method("first", "first sample", _each(lambda c: -c.solution_idx), any_subset=False),
-        "random": Method("random", "random (expected)", _each(lambda c: 0)),
-        "orm": Method("orm", "ORM (last step)", _each(lambda c: _score(c, "last"))),
-        "public": Method("public", "public tests", _each(lambda c: c.public_passed is True)),
-        "public_prm": Method(
-            "public_prm", "public tests, PRM", _each(lambda c: (c.public_passed is True, _score(c, aggregation)))
+def baselines(aggregation: str = DEFAULT_AGGREGATION) -> dict[str, Method]:
+    """All of them by name, weakest first; ``aggregation`` is that of the PRM's scores in them."""
+
+    def score(candidate: Candidate) -> float:
+        return _score(candidate, aggregation)
+
+    methods = (
+        Method("first", "first sample", _each(lambda c: -c.solution_idx), any_subset=False),
+        Method("random", "random (expected)", _each(lambda c: 0)),
+        Method("shortest", "shortest program", _each(lambda c: -c.num_characters if c.num_characters else -math.inf)),
+        Method("longest", "longest program", _each(lambda c: c.num_characters)),
+        Method("logprob", "mean log-likelihood", _each(_logprob), reads="mean_logprob"),
+        Method("orm", "ORM (last step)", _each(lambda c: _score(c, "last"))),
+        Method("public", "public tests", _each(lambda c: c.public_passed is True), reads="public_passed"),
+        Method("public_prm", "public tests, PRM", _each(lambda c: (c.public_passed is True, score(c))), reads="public_passed"),
+        Method(
+            "cluster",
+            "largest cluster",
+            lambda s: _cluster_weights(s, lambda c: 1.0),
+            any_subset=False,
+            reads="public_outputs",
         ),
-        "cluster": Method("cluster", "largest cluster", lambda s: _cluster_weights(s, lambda c: 1.0), any_subset=False),
-        "cluster_prm": Method(
+        Method(
             "cluster_prm",
             "clusters, PRM weights",
-            lambda s: [
-                (weight, _score(c, aggregation))
-                for weight, c in zip(_cluster_weights(s, lambda c: _score(c, aggregation)), s.candidates, strict=True)
-            ],
+            lambda s: list(zip(_cluster_weights(s, score), map(score, s.candidates), strict=True)),
             any_subset=False,
+            reads="public_outputs",
         ),
-    }
-    return methods[name]
+    )
+    return {method.name: method for method in methods}
 
 
 def available_methods(sets: Sequence[CandidateSet], aggregation: str = DEFAULT_AGGREGATION) -> list[Method]:
     """The methods that the candidates have data for, weakest first: baselines, the PRM, the oracle."""
-    candidates = [candidate for candidate_set in sets for candidate in candidate_set.candidates]
-    names = list(BASELINES)
-    if all(candidate.public_passed is None for candidate in candidates):
-        names = [name for name in names if not name.startswith("public")]
-    if all(candidate.cluster is None for candidate in candidates):
-        names = [name for name in names if not name.startswith("cluster")]
-    baselines = [baseline_method(name, aggregation) for name in names]
-    return [*baselines, prm_method(aggregation), oracle_method()]
+    found = [method for method in baselines(aggregation).values() if method.reads is None or is_known(sets, method.reads)]
+    return [*found, prm_method(aggregation), oracle_method()]
+
+
+def is_known(sets: Sequence[CandidateSet], field: str) -> bool:
+    """Whether candidates have this field: nine in ten of those that pass and of those that fail, in problems where any has it.
+
+    Where it were known for those that pass alone, choosing by it would be choosing by the verdict.
+    """
+    known: dict[bool, list[bool]] = {True: [], False: []}
+    for candidate_set in sets:
+        graded = [item for item in candidate_set.candidates if item.passed is not None and item.num_characters]
+        there = [getattr(item, field) is not None for item in graded]
+        if any(there):
+            for item, is_there in zip(graded, there, strict=True):
+                known[bool(item.passed)].append(is_there)
+    return any(known.values()) and all(sum(there) >= KNOWN_SHARE * len(there) for there in known.values())
 
 
 def aggregation_methods() -> list[Method]:
@@ -96,15 +122,20 @@ def _each(key: Callable[[Candidate], Key]) -> Callable[[CandidateSet], list[Key]
 
 
 def _score(candidate: Candidate, aggregation: str) -> float:
-    return aggregate(candidate.step_scores, aggregation)
+    return -math.inf if candidate.step_scores is None else aggregate(candidate.step_scores, aggregation)
+
+
+def _logprob(candidate: Candidate) -> float:
+    return -math.inf if candidate.mean_logprob is None or not candidate.num_characters else candidate.mean_logprob
 
 
 def _cluster_weights(candidate_set: CandidateSet, weight: Callable[[Candidate], float]) -> list[float]:
-    """Each candidate's cluster's total weight; a candidate without a cluster (its outputs are not known) is alone."""
-    totals: dict[tuple[str, int], float] = defaultdict(float)
+    """The total weight of each candidate's cluster, of those that have one; a candidate without known outputs is alone."""
+    weights: dict[tuple[str, int | str], list[float]] = defaultdict(list)
     names = []
     for candidate in candidate_set.candidates:
-        alone = candidate.cluster is None
-        names.append(("alone", candidate.solution_idx) if alone else ("cluster", candidate.cluster or 0))
-        totals[names[-1]] += weight(candidate)
-    return [totals[name] for name in names]
+        alone = candidate.public_outputs is None
+        names.append(("alone", candidate.solution_idx) if alone else ("cluster", candidate.public_outputs or ""))
+        weights[names[-1]].append(weight(candidate))
+    totals = {name: sum(item for item in items if item > -math.inf) for name, items in weights.items()}
+    return [totals[name] if max(weights[name]) > -math.inf else -math.inf for name in names]

@@ -10,14 +10,20 @@ from dreamprm_code.records import Problem, Solution, SolutionScores
 
 
 class Candidate(NamedTuple):
-    """One program. ``public_passed`` is None where the result on the public tests is not known, ``cluster`` where the outputs
-    are not; it numbers the groups of programs with equal outputs (see ``public_tests``)."""
+    """One program.
+
+    ``step_scores`` is None where the PRM has not read it; ``public_passed``, ``public_outputs`` and ``mean_logprob`` are None
+    where they are not known (see :class:`dreamprm_code.records.Solution`). ``num_characters`` is 0 for an answer without a
+    program.
+    """
 
     solution_idx: int
     passed: bool | None
-    step_scores: tuple[float, ...]
+    step_scores: tuple[float, ...] | None
     public_passed: bool | None = None
-    cluster: int | None = None
+    public_outputs: str | None = None
+    mean_logprob: float | None = None
+    num_characters: int = 1
 
 
 class CandidateSet(NamedTuple):
@@ -36,8 +42,6 @@ def candidate_sets(
     problems: Iterable[Problem],
     solutions: Iterable[Solution],
     scores: Mapping[tuple[str, int], SolutionScores | Sequence[float]],
-    public_passed: Mapping[tuple[str, int], bool | None] | None = None,
-    clusters: Mapping[tuple[str, int], int] | None = None,
 ) -> list[CandidateSet]:
     """Join problems, solutions and scores by (question_id, solution_idx); problems without a solution are left out.
 
@@ -53,16 +57,24 @@ def candidate_sets(
         for solution in sorted(grouped.get(problem.question_id, []), key=lambda row: row.solution_idx):
             if solution.key not in scores:
                 raise UserError(f"solution {solution.solution_idx} of {problem.question_id} has no step scores; score it first")
-            found = scores[solution.key]
             candidates.append(
                 Candidate(
                     solution_idx=solution.solution_idx,
                     passed=solution.passed,
-                    step_scores=tuple(found.step_scores if isinstance(found, SolutionScores) else found),
-                    public_passed=(public_passed or {}).get(solution.key),
-                    cluster=(clusters or {}).get(solution.key),
+                    step_scores=_read_scores(scores[solution.key]),
+                    public_passed=solution.public_passed,
+                    public_outputs=solution.public_outputs,
+                    mean_logprob=solution.mean_logprob,
+                    num_characters=len(solution.code.strip()),
                 )
             )
         if candidates:
             sets.append(CandidateSet(problem.question_id, problem.difficulty, tuple(candidates)))
     return sets
+
+
+def _read_scores(found: SolutionScores | Sequence[float]) -> tuple[float, ...] | None:
+    """A program's step scores, if all of its steps were read."""
+    row = found.step_scores if isinstance(found, SolutionScores) else found
+    scores = tuple(score for score in row if score is not None)
+    return scores if len(scores) == len(row) else None

@@ -26,19 +26,22 @@ Outcomes = dict[str, list[float | None]]
 
 class PoolCounts(NamedTuple):
     """What the reader of a table has to know about the candidates. ``num_fewer`` problems have fewer than ``num_candidates``
-    (they use all that they have); ``num_ungraded`` candidates have no verdict."""
+    (they use all that they have); ``num_ungraded`` candidates have no verdict, ``num_unread`` no scores."""
 
     num_problems: int
     num_candidates: int
     num_fewer: int
     num_ungraded: int
+    num_unread: int
 
 
 def pool_counts(sets: Sequence[CandidateSet]) -> PoolCounts:
     sizes = [len(candidate_set.candidates) for candidate_set in sets]
     largest = max(sizes, default=0)
-    ungraded = sum(outcome is None for candidate_set in sets for outcome in candidate_set.passed)
-    return PoolCounts(len(sets), largest, sum(size < largest for size in sizes), ungraded)
+    candidates = [candidate for candidate_set in sets for candidate in candidate_set.candidates]
+    ungraded = sum(candidate.passed is None for candidate in candidates)
+    unread = sum(candidate.step_scores is None for candidate in candidates)
+    return PoolCounts(len(sets), largest, sum(size < largest for size in sizes), ungraded, unread)
 
 
 def selections(sets: Iterable[CandidateSet], methods: Sequence[Method]) -> list[Selection]:

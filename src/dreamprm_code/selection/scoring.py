@@ -2,19 +2,88 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from dreamprm_code.jsonl import RowAppender
+from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import EncodingError
-from dreamprm_code.records import Problem, Solution, SolutionScores
+from dreamprm_code.prm.folders import read_config
+from dreamprm_code.records import Problem, Solution, SolutionScores, Unread
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings, split_program
 
 SolutionKey = tuple[str, int]
 
-UNREADABLE_SCORE = 0.0
-"""What a candidate gets that the PRM cannot read (no program in the answer, or longer than the model's input): chosen last."""
+
+class Scorer:
+    """Scores programs with one checkpoint into files that say so; ``open_prm`` is called at most once, and only if needed."""
+
+    def __init__(self, checkpoint: Path, open_prm: Callable[[], PRM]):
+        self.checkpoint = checkpoint
+        self.sha256 = checkpoint_sha256(checkpoint)
+        self._open_prm = open_prm
+        self._prm: PRM | None = None
+
+    def prm(self) -> PRM:
+        if self._prm is None:
+            self._prm = self._open_prm()
+        return self._prm
+
+    def steps(self) -> StepSettings:
+        """How the checkpoint splits programs (a released one: the default), without opening it."""
+        if self._prm is not None:
+            return self._prm.steps
+        if self.checkpoint.is_file():
+            return DEFAULT_STEPS
+        return read_config(self.checkpoint).input.steps
+
+    def score(
+        self,
+        problems: Sequence[Problem],
+        solutions: Sequence[Solution],
+        path: Path,
+        source: Path,
+        stage: str,
+        config: Mapping[str, Any],
+    ) -> tuple[dict[SolutionKey, SolutionScores], Counter[str]]:
+        """Scores of all solutions, from ``path`` where it has them; see :func:`score_solutions`. ``source`` is where the
+        solutions come from.
+
+        Raises:
+            ManifestError: the rows there are of another checkpoint or of other solutions.
+        """
+        identity = {"checkpoint": self.sha256, "solutions": sha256_of(source)}
+        check_resume(path, identity)
+        before = (read_manifest(path) or {"counts": {}})["counts"]
+        settings: dict[str, Any] = {"stage": stage, "config": config, "identity": identity, "inputs": [source]}
+        write_manifest(path, **settings, counts=before)
+        with tqdm(total=len(solutions), desc=path.stem, unit="program", mininterval=1.0) as bar:
+
+            def progress(done: int, missing: int) -> None:
+                bar.update(len(solutions) - missing + done - bar.n)
+
+            scores, counts = score_solutions(self.prm, problems, solutions, path, progress)
+            bar.update(len(solutions) - bar.n)
+        for name in ("scored", "statements_shortened"):  # of earlier runs, too
+            counts[name] += before.get(name, 0)
+        write_manifest(path, **settings, counts=counts)
+        return scores, counts
+
+
+def checkpoint_sha256(path: Path) -> str:
+    """Hex SHA-256 of a checkpoint: of the file, or of the names and hashes of a folder's files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for file in sorted(item for item in path.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(path)} {sha256_of(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def score_solutions(
@@ -27,9 +96,9 @@ def score_solutions(
     """Add the rows that ``path`` lacks and return the rows of ``solutions`` by (question_id, solution_idx).
 
     ``open_prm`` is called only if a program has to be scored; ``progress`` gets the number of missing programs done and of all.
-    Counts over all rows returned: ``no_code`` answers without a program and ``too_long`` programs for the model, which get
-    :data:`UNREADABLE_SCORE`. Counts of this call: ``scored`` programs, ``statements_shortened`` to make room for code, and
-    ``resumed`` rows that were there.
+    Counts over all rows returned: ``no_code`` answers without a program and programs ``too_long`` for the model; neither is
+    read. Counts of this call: ``scored`` programs, ``statements_shortened`` to make room for code, and ``resumed`` rows that
+    were there.
     """
     by_id = {problem.question_id: problem for problem in problems}
     wanted = [solution for solution in solutions if solution.question_id in by_id]
@@ -49,12 +118,9 @@ def score_solutions(
                     keep(row)
                 if progress is not None:
                     progress(sum(solution.key in file.keys for solution in missing), len(missing))
-    for solution in wanted:
-        if not solution.code.strip():
-            counts["no_code"] += 1
-        elif rows[(solution.question_id, solution.solution_idx)].step_scores == [UNREADABLE_SCORE]:
-            counts["too_long"] += 1
-    return {solution.key: rows[(solution.question_id, solution.solution_idx)] for solution in wanted}, counts
+    found = {(row.question_id, row.solution_idx): rows[row.question_id, row.solution_idx] for row in wanted}
+    counts.update(row.unread.value for row in found.values() if row.unread is not None)
+    return found, counts
 
 
 def _scored(
@@ -62,14 +128,14 @@ def _scored(
 ) -> Iterator[list[SolutionScores]]:
     """The missing rows, problem by problem."""
     grouped: dict[str, list[Solution]] = {}
-    unreadable: list[SolutionScores] = []
+    without_code: list[SolutionScores] = []
     for solution in missing:
         if solution.code.strip():
             grouped.setdefault(solution.question_id, []).append(solution)
         else:
-            unreadable.append(_row(solution, [UNREADABLE_SCORE]))
-    if unreadable:
-        yield unreadable
+            without_code.append(_row(solution, [None], Unread.NO_CODE))
+    if without_code:
+        yield without_code
     if not grouped:
         return
     prm = open_prm()
@@ -85,7 +151,7 @@ def _scored(
     for position, scores in enumerate(prm.score_problems(requests())):
         batch = [_row(solution, found) for solution, found in zip(readable[position], scores, strict=True)]
         fitting_keys = {solution.key for solution in readable[position]}
-        too_long = [_row(solution, [UNREADABLE_SCORE]) for solution in groups[position] if solution.key not in fitting_keys]
+        too_long = [_too_long(solution, prm.steps) for solution in groups[position] if solution.key not in fitting_keys]
         counts["scored"] += len(batch)
         yield batch + too_long
 
@@ -100,10 +166,16 @@ def _fits(prm: PRM, problem: Problem, code: str, counts: Counter[str]) -> bool:
     return True
 
 
-def _row(solution: Solution, step_scores: list[float]) -> SolutionScores:
+def _too_long(solution: Solution, settings: StepSettings) -> SolutionScores:
+    num_steps = len(split_program(solution.code, settings.max_functions, settings.granularity).steps)
+    return _row(solution, [None] * num_steps, Unread.TOO_LONG)
+
+
+def _row(solution: Solution, step_scores: Sequence[float | None], unread: Unread | None = None) -> SolutionScores:
     return SolutionScores(
         question_id=solution.question_id,
         solution_idx=solution.solution_idx,
         num_steps=len(step_scores),
-        step_scores=step_scores,
+        step_scores=list(step_scores),
+        unread=unread,
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from dreamprm_code.steps.python_source import Line, function_end, functions_of, lines_of, parse
@@ -29,6 +30,18 @@ UNPARSABLE = "unparsable"
 
 PROGRAM_NAME = "<program>"
 """Name of the one step of a program that is not split."""
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How programs are split: step labels are made with one of these, and a PRM reads programs as its labels were made."""
+
+    max_functions: int = 10
+    granularity: str = "function"
+
+
+DEFAULT_STEPS = StepSettings()
+"""The method's own."""
 
 
 class ProgramStep(NamedTuple):

@@ -1,0 +1,45 @@
+"""What candidates do on the public tests, for rows whose grading has not told it (LiveCodeBench's results, other graders)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dreamprm_code.grading.config import GraderConfig
+from dreamprm_code.grading.grader import Grader, GradeRequest
+from dreamprm_code.problems import test_cases
+from dreamprm_code.records import Problem, Solution
+
+
+def run_public_tests(
+    problems: Iterable[Problem], solutions: Sequence[Solution], config: GraderConfig
+) -> tuple[list[Solution], Counter[str]]:
+    """The solutions with ``public_passed`` and ``public_outputs``; those that lack one are run on the public tests alone.
+
+    Counts: programs ``run``, and of these the ``unknown`` ones, which could not be graded. An answer without a program is not
+    run: it fails. Solutions of problems without public tests stay as they are.
+    """
+    public = {problem.question_id: public_only(problem) for problem in problems if test_cases(problem).public}
+    found = {solution.key: solution for solution in solutions}
+    counts: Counter[str] = Counter(run=0, unknown=0)
+    requests = []
+    for solution in solutions:
+        if solution.question_id not in public or None not in (solution.public_passed, solution.public_outputs):
+            continue
+        if solution.code.strip():
+            requests.append(GradeRequest(solution.key, public[solution.question_id], solution.code))
+        else:
+            found[solution.key] = solution.model_copy(update={"public_passed": False})
+    if requests:
+        with Grader(replace(config, keep_outputs=True)) as grader:
+            for result in grader.grade(requests):
+                known = {"public_passed": result.public_passed, "public_outputs": result.public_outputs}
+                found[result.key] = found[result.key].model_copy(update=known)
+                counts.update(run=1, unknown=int(result.public_passed is None))
+    return [found[solution.key] for solution in solutions], counts
+
+
+def public_only(problem: Problem) -> Problem:
+    """The problem with its private tests taken away."""
+    return problem.model_copy(update={"private_test_cases": "[]"})
