@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from tqdm import tqdm
@@ -71,7 +71,8 @@ def main(config: Config) -> None:
     identity = asdict(settings) | {
         "problems": sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
     }
-    del identity["workers"], identity["isolation"], identity["keep_outputs"], identity["keep_results"]
+    del identity["workers"], identity["isolation"], identity["keep_outputs"]
+    made_by: dict[str, Any] = {"stage": "grade", "config": config.model_dump(), "identity": identity, "inputs": inputs}
     check_resume(config.out, identity)
     wanted = {program.key for program in iter_programs(config.solutions)}
     named = {question_id for question_id, _ in wanted}
@@ -88,10 +89,8 @@ def main(config: Config) -> None:
         graded[row.key] = digest(row.code)
         counts[str(row.verdict)] += 1
 
-    with RowAppender(config.out, Solution, note) as rows, open_grader(settings, config.engine) as grader:
-        write_manifest(config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs)
-        for level, reason in grader.refused.items():
-            print(f"grade: isolation level {level} is not to be had here ({reason})", file=sys.stderr)
+    with RowAppender(config.out, Solution, note) as rows, open_grader(settings, config.engine, say) as grader:
+        write_manifest(config.out, **made_by)
         started, before = time.monotonic(), len(graded)
         waiting: dict[tuple, Solution] = {}
         with tqdm(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
@@ -104,14 +103,9 @@ def main(config: Config) -> None:
                 counts[str(row.verdict)] += 1
                 progress.update()
         seconds = time.monotonic() - started
-    counts_and_level = {**counts, "isolation": grader.isolation}
-    write_manifest(
-        config.out, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs, counts=counts_and_level
-    )
+    write_manifest(config.out, **made_by, counts={**counts, "isolation": grader.isolation})
     if config.livecodebench_results is not None:
-        write_manifest(
-            config.livecodebench_results, stage="grade", config=config.model_dump(), identity=identity, inputs=inputs
-        )
+        write_manifest(config.livecodebench_results, **made_by)
         results = (row for row in iter_rows(config.out, Solution) if row.key in wanted)
         write_livecodebench_results(config.livecodebench_results, problems.values(), results)
     total, new = sum(counts.values()), sum(counts.values()) - before
@@ -121,6 +115,10 @@ def main(config: Config) -> None:
         f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {config.out}"
         + (f", {config.livecodebench_results}" if config.livecodebench_results else "")
     )
+
+
+def say(text: str) -> None:
+    print(f"grade: {text}", file=sys.stderr)
 
 
 def grader_config(config: Config) -> GraderConfig:

@@ -55,10 +55,10 @@ from dreamprm_code.prm.folders import (
     text_config,
     write_folder,
 )
-from dreamprm_code.prm.input_text import DEFAULT_STEPS, StepSettings
 from dreamprm_code.prm.model import LoraSettings, PRMModel, wrap_with_lora
 from dreamprm_code.prm.released import load_released
 from dreamprm_code.prm.sharding import writes_files
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
 
 class Loaded(NamedTuple):

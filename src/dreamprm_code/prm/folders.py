@@ -23,8 +23,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import StepEncoder
-from dreamprm_code.prm.input_text import StepSettings
 from dreamprm_code.prm.model import make_head
+from dreamprm_code.steps import StepSettings
 
 CONFIG_FILE = "prm_config.json"
 FORMAT_VERSION = 2

@@ -19,11 +19,12 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.checkpoint import load, save
 from dreamprm_code.prm.encoding import StepEncoder
-from dreamprm_code.prm.input_text import DEFAULT_STEPS, StepSettings, program_prefixes
+from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
 from dreamprm_code.prm.sharding import is_sharded, shard_backbone
 from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
 from dreamprm_code.records import Problem
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
 Progress = Callable[[int, int], None]  # steps scored so far, steps in all
 
