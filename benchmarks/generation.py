@@ -43,7 +43,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 from dreamprm_code.grading import GradeRequest, GradeResult
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.records import Problem, Solution, Verdict
-from dreamprm_code.sampling import SampledFile, Sampler, run_sampling, solution_row
+from dreamprm_code.sampling.file import SampledFile
+from dreamprm_code.sampling.sampler import Sampler, run_sampling, solution_row
 
 ANSWER = "```python\n" + "print(sum(map(int, input().split())))\n" * 20 + "```"
 
@@ -104,6 +105,14 @@ class Measurement(NamedTuple):
 class InstantGrader:
     """Every program passes at once: grading is not measured here."""
 
+    isolation = "none"
+
+    def __enter__(self) -> InstantGrader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
     def submit(self, request: GradeRequest) -> concurrent.futures.Future[GradeResult]:
         future: concurrent.futures.Future[GradeResult] = concurrent.futures.Future()
         future.set_result(GradeResult(request.key, Verdict.PASSED, "", None, 1, 0.0, 0.0))
@@ -146,7 +155,7 @@ def measure(latency_s: float, admitted: int, in_flight: int, num_requests: int) 
                     request = CompletionRequest((f"p{number}",), message, (0,))
                     yield partial(sampler.sample, request, problem(number), partial(solution_row, f"p{number}"))
 
-            run_sampling(lambda: open_policy(settings, file.account), InstantGrader(), file, tasks, num_requests)
+            run_sampling(lambda: open_policy(settings, file.account), InstantGrader, file, tasks, num_requests)
     finally:
         server.terminate()
         server.join()

@@ -24,7 +24,7 @@ from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.prompts import solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
-from dreamprm_code.sampling import run_bounded
+from dreamprm_code.sampling.sampler import run_bounded
 from dreamprm_code.steps import extract_code
 
 

@@ -20,8 +20,8 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading import GraderConfig
 from dreamprm_code.grading.public_tests import run_public_tests
+from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.labels import split_settings_of
 from dreamprm_code.manifest import git_commit, write_manifest
@@ -41,7 +41,7 @@ from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
 
 
-class Config(RunSettings):
+class Config(RunSettings, GradingSettings):
     needs_split: ClassVar[bool] = False  # without one, all problems are test problems
 
     out_dir: Path | None = Field(
@@ -105,7 +105,7 @@ def main(config: Config) -> None:
     made_by: dict[str, Any] = {"stage": "evaluate_prm", "config": config.model_dump()}
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path, **made_by)
     if config.run_public_tests:
-        candidates, ran = run_public_tests(problems, candidates, GraderConfig(workers=config.grade_workers))
+        candidates, ran = run_public_tests(problems, candidates, config.grader_config(config.grade_workers))
         counts.update({f"public_tests_{name}": number for name, number in ran.items()})
     sets = candidate_sets(problems, candidates, scores)
     evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)

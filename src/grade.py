@@ -15,7 +15,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +23,9 @@ from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.files import manifest_path
-from dreamprm_code.grading import GraderConfig, GradeRequest, GradingError, open_grader
+from dreamprm_code.grading import GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
+from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import RowAppender, iter_rows
 from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
@@ -35,7 +35,7 @@ from dreamprm_code.records import Problem, Solution
 from dreamprm_code.settings import OneOf
 
 
-class Config(ProblemSettings):
+class Config(ProblemSettings, GradingSettings):
     solutions: Path = Field(
         description="programs: rows {question_id, solution_idx, code}, {question_id, code_list} or Solution rows"
     )
@@ -43,19 +43,8 @@ class Config(ProblemSettings):
     livecodebench_results: Path | None = Field(
         None, description="write programs and verdicts in the form of LiveCodeBench's *_eval_all.json, too"
     )
-    workers: int = Field(1, description="worker processes; one per processor core is the most that helps")
-    cpu_limit_s: float = Field(
-        6.0, description="CPU time that one test may use, of the program and all its processes (seconds)"
-    )
-    sleep_limit_s: float | None = Field(
-        None, description="time that one test may sleep (seconds; default: twice the CPU limit)"
-    )
-    memory_limit_mb: int = Field(4096, description="memory that one test may use (MiB)")
-    output_limit_mb: int = Field(16, description="output that one test may print (MiB)")
+    workers: int = Field(1, ge=1, description="worker processes; one per processor core is the most that helps")
     all_tests: bool = Field(False, description="run all tests of a program, not only up to the first failure")
-    isolation: str = Field(
-        "auto", description="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker"
-    )
     compat: Annotated[str, OneOf(COMPAT_MODES)] = Field(
         "none", description="livecodebench: the official grader's verdict rules, to the letter"
     )
@@ -66,12 +55,10 @@ class Config(ProblemSettings):
 
 def main(config: Config) -> None:
     check_outputs(config)
-    settings = grader_config(config)
+    settings = config.grader_config(config.workers, all_tests=config.all_tests, keep_outputs=True, compat=config.compat)
     inputs = [path for path in (Path(config.problems), config.solutions) if path.is_file()]
-    identity = asdict(settings) | {
-        "problems": sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
-    }
-    del identity["workers"], identity["isolation"], identity["keep_outputs"]
+    known_problems = sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
+    identity = {**config.limits(), "all_tests": config.all_tests, "compat": config.compat, "problems": known_problems}
     made_by: dict[str, Any] = {"stage": "grade", "config": config.model_dump(), "identity": identity, "inputs": inputs}
     check_resume(config.out, identity)
     wanted = {program.key for program in iter_programs(config.solutions)}
@@ -119,20 +106,6 @@ def main(config: Config) -> None:
 
 def say(text: str) -> None:
     print(f"grade: {text}", file=sys.stderr)
-
-
-def grader_config(config: Config) -> GraderConfig:
-    return GraderConfig(
-        workers=config.workers,
-        cpu_limit_s=config.cpu_limit_s,
-        sleep_limit_s=config.sleep_limit_s,
-        memory_limit_mb=config.memory_limit_mb,
-        output_limit_mb=config.output_limit_mb,
-        all_tests=config.all_tests,
-        keep_outputs=True,
-        isolation=config.isolation,
-        compat=config.compat,
-    )
 
 
 def check_outputs(config: Config) -> None:

@@ -29,11 +29,15 @@ def make_problem(question_id: str, difficulty: str = "easy") -> Problem:
 class TextGrader:
     """Passes a program that prints its problem's id, without running it."""
 
-    def __init__(self) -> None:
-        self.num_graded = 0
+    isolation = "none"
+
+    def __enter__(self) -> TextGrader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
 
     def submit(self, request: GradeRequest) -> concurrent.futures.Future[GradeResult]:
-        self.num_graded += 1
         if not request.code.strip():
             verdict = Verdict.NO_CODE
         else:

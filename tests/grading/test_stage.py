@@ -92,8 +92,12 @@ def test_a_killed_run_goes_on_and_grades_each_program_once(root, python, files):
         ([{"question_id": "none", "code_list": ["x"]}], [], "no problem 'none'"),
         ([{"question_id": "double", "code_list": ["x"]}] * 2, [], "is already at"),
         ([{"question_id": "double", "code_list": ["x"]}], ["--isolation", "required:armour"], "isolation is"),
-        ([{"question_id": "double", "code_list": ["x"]}], ["--cpu-limit-s", "0"], "cpu_limit_s is 0"),
-        ([{"question_id": "double", "code_list": ["x"]}], ["--workers", "0"], "workers is 0"),
+        (
+            [{"question_id": "double", "code_list": ["x"]}],
+            ["--cpu-limit-s", "0"],
+            "setting 'cpu_limit_s' is 0.0; it must be above 0",
+        ),
+        ([{"question_id": "double", "code_list": ["x"]}], ["--workers", "0"], "setting 'workers' is 0; it must be 1 or more"),
     ],
 )
 def test_mistakes_are_one_clear_line(root, python, files, rows, flags, message):

@@ -15,7 +15,8 @@ from fault_server import FaultServer, program_for
 from dreamprm_code.jsonl import read_dicts, read_rows
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy, openai_server
 from dreamprm_code.records import Solution
-from dreamprm_code.sampling import SampledFile, run_sampling, solution_row
+from dreamprm_code.sampling.file import SampledFile
+from dreamprm_code.sampling.sampler import run_sampling, solution_row
 from sampling_doubles import TextGrader, make_problem
 
 NUM_PROBLEMS, NUM_SOLUTIONS, NUM_KILLS = 400, 2, 20
@@ -35,7 +36,7 @@ def stage(path: Path, url: str) -> None:
                 asked = CompletionRequest((name,), ({"role": "user", "content": f"print {name}"},), indices)
                 yield partial(sampler.sample, asked, make_problem(name), partial(solution_row, name))
 
-    run_sampling(lambda: open_policy(settings, file.account), TextGrader(), file, tasks, sum(map(len, missing.values())))
+    run_sampling(lambda: open_policy(settings, file.account), TextGrader, file, tasks, sum(map(len, missing.values())))
 
 
 def stage_process(path: Path, url: str) -> None:

@@ -25,7 +25,8 @@ from dreamprm_code.policies import (
     open_policy,
 )
 from dreamprm_code.records import Solution
-from dreamprm_code.sampling import FailedRequest, SampledFile, run_sampling, solution_row
+from dreamprm_code.sampling.file import FailedRequest, SampledFile
+from dreamprm_code.sampling.sampler import run_sampling, solution_row
 from sampling_doubles import TextGrader, make_problem
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
@@ -76,7 +77,7 @@ def sample(path: Path, settings: PolicySettings, prompts: dict[str, str], num_so
                 yield partial(sampler.sample, asked, make_problem(question_id), partial(solution_row, question_id))
 
     num_rows = sum(len(file.missing((name,), range(num_solutions))) for name in prompts)
-    return run_sampling(lambda: open_policy(settings, file.account), TextGrader(), file, tasks, num_rows)
+    return run_sampling(lambda: open_policy(settings, file.account), TextGrader, file, tasks, num_rows)
 
 
 def test_a_thousand_requests_through_every_fault_give_exactly_the_expected_rows(server, tmp_path):

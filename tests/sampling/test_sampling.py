@@ -1,4 +1,4 @@
-"""Between policy and file: tasks run side by side within a bound, and equal programs are recognised."""
+"""Between policy and file: tasks run side by side within a bound."""
 
 from __future__ import annotations
 
@@ -8,48 +8,7 @@ from functools import partial
 import pytest
 
 from dreamprm_code.policies import BudgetReached
-from dreamprm_code.sampling import program_digest, run_bounded
-
-PROGRAM = "def double(n):\n    return 2 * n\n\n\nprint(double(int(input())))"
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        "# doubles\n" + PROGRAM.replace("\n\n\n", "\n"),
-        PROGRAM.replace("2 * n", "2*n  # twice"),
-        PROGRAM.replace("2 * n", "(2 *\n            n)"),
-        PROGRAM.replace("print(", "print((").replace("))))", ")))))"),
-    ],
-)
-def test_programs_that_differ_in_layout_and_comments_are_one(same):
-    assert program_digest(same) == program_digest(PROGRAM)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        PROGRAM.replace("2 * n", "2.0 * n"),
-        PROGRAM.replace("2 * n", "True * n"),
-        PROGRAM.replace("2 * n", "n * 2"),
-        PROGRAM.replace("n):", "n=0):"),
-        PROGRAM.replace("double", "twice"),
-        PROGRAM.replace("    return 2 * n", "    try:\n        return 2 * n\n    except ValueError:\n        pass"),
-        PROGRAM.replace("    return", '    """Twice."""\n    return'),
-        PROGRAM + ")",
-        PROGRAM + "\x00",
-        "",
-    ],
-)
-def test_programs_that_differ_in_anything_else_are_two(other):
-    assert program_digest(other) != program_digest(PROGRAM)
-
-
-@pytest.mark.parametrize("broken", ["print(", "print(1)\x00", "(" * 5000, "x = '\ud800'", "return 1"])
-def test_what_does_not_compile_equals_itself_alone(broken, recwarn):
-    assert program_digest(broken) == program_digest(broken) != program_digest(broken + "#")
-    program_digest("assert (1, 'never false') is 1")
-    assert not recwarn.list, "a program's own warnings are not ours"
+from dreamprm_code.sampling.sampler import run_bounded
 
 
 def test_no_more_than_the_limit_run_at_once_and_all_run():
