@@ -30,8 +30,8 @@ from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem
-from dreamprm_code.report import to_text
-from dreamprm_code.report.evaluation_report import EvaluationReport, write_evaluation_report
+from dreamprm_code.report.evaluation_report import EvaluationReport, headline, write_evaluation_report
+from dreamprm_code.report.tables import to_markdown
 from dreamprm_code.report.training_part import TrainingPart, read_training_part
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.candidates import candidate_sets
@@ -137,13 +137,12 @@ def main(config: Config) -> None:
         aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=counts, details=details,
     )  # fmt: skip
     tables, page = write_evaluation_report(out_dir / "report", report)
-    print("\n".join(to_text(table) for table in tables))
-    best = evaluation.solved(evaluation.main)
+    print("\n".join(map(to_markdown, tables)))
+    print("\n".join(headline(evaluation)))
     print(
         f"evaluate_prm: {len(candidates)} candidates of {len(sets)} problems; "
         f"{counts['candidates_outside_the_test_window']} outside the test window, {counts['no_code']} without a program, "
-        f"{counts['too_long']} too long for the PRM, {evaluation.pool.num_ungraded} not graded; "
-        f"the PRM's choice solves {best.num_solved:.6g} of {best.num_problems}; {page}"
+        f"{counts['too_long']} too long for the PRM, {evaluation.pool.num_ungraded} not graded; {page}"
     )
     if missing := sum(row.public_passed is None and row.passed is not None for row in candidates):
         print(f"evaluate_prm: {missing} candidates lack their result on the public tests; --run-public-tests finds it out")

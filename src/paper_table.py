@@ -6,14 +6,12 @@
 
 Rows come from files with code_list and graded_list (pass@1 = mean over samples), from selections.jsonl of evaluate_prm, or
 both. Every row carries its counts, a 95% interval and a paired test against the base row. Published rows are printed as
-reference, with their source. Prints the chosen format; with --out NAME writes NAME.md, NAME.tex and NAME.json.
+reference, with their source. Prints Markdown; with --out NAME writes NAME.md, NAME.tex and NAME.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
@@ -23,16 +21,9 @@ from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.problems import Window, iter_problems, windows_from
 from dreamprm_code.records import Selection
-from dreamprm_code.report import ResultTable, to_json, to_latex, to_markdown, to_text
 from dreamprm_code.report.paper_table import paper_table, problem_infos, result_row, selection_rows
-from dreamprm_code.settings import FrozenSettings, OneOf
-
-FORMATS: dict[str, Callable[[ResultTable], str]] = {
-    "text": to_text,
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "json": lambda table: to_json([table]),
-}
+from dreamprm_code.report.tables import to_json, to_latex, to_markdown
+from dreamprm_code.settings import FrozenSettings
 
 
 class Config(FrozenSettings):
@@ -48,7 +39,6 @@ class Config(FrozenSettings):
     end: str | None = Field(None, description="last contest date, excluded (ISO 8601)")
     base: str | None = Field(None, description="title of the row that the others are tested against (default: the first)")
     published: bool = Field(True, description="print the published rows too")
-    format: Annotated[str, OneOf(tuple(FORMATS))] = Field("text", description="what is printed")
     out: Path | None = Field(None, description="write OUT.md, OUT.tex and OUT.json too")
     seed: int = Field(42, description="of the bootstrap and of sampled permutations")
 
@@ -70,10 +60,11 @@ def main(config: Config) -> None:
     if config.problems and any(question_id not in infos for row in rows for question_id in row.outcomes):
         infos |= problem_infos(iter_problems(config.problems, config.release), config.results.values())
     table = paper_table(rows, infos, window, config.base, config.published, config.seed)
-    print(FORMATS[config.format](table), end="")
+    print(to_markdown(table), end="")
     if config.out is not None:
-        for suffix, name in ((".md", "markdown"), (".tex", "latex"), (".json", "json")):
-            write_bytes_atomic(config.out.with_name(config.out.name + suffix), [FORMATS[name](table).encode()])
+        texts = {".md": to_markdown(table), ".tex": to_latex(table), ".json": to_json([table])}
+        for suffix, text in texts.items():
+            write_bytes_atomic(config.out.with_name(config.out.name + suffix), [text.encode()])
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel, Verdict
-from dreamprm_code.report import ReportFigure, ResultTable, TableLine, render_page
-from dreamprm_code.report.evaluation_report import labels_figure, training_report
 from dreamprm_code.report.explorer import pack, problem_entry, unpack
+from dreamprm_code.report.figures import labels_figure, training_report
+from dreamprm_code.report.page import ReportFigure, render_page
 from dreamprm_code.report.plots import Series, line_figure, save_png, to_svg
-from dreamprm_code.report.tables import Cell
+from dreamprm_code.report.tables import Cell, ResultTable, TableLine
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}{% raw %}&lt;"
 CODE = "def main():\n    pass\n\n\ndef other():\n    return '</script>'\n"
@@ -135,6 +135,23 @@ def test_scores_that_do_not_fit_the_steps_are_shown_with_the_whole_program() -> 
     assert [step["name"] for step in entry["programs"][0]["steps"]] == ["program"]
 
 
+def test_candidates_stand_by_score_and_what_was_not_read_is_last_and_says_why() -> None:
+    codes = {0: CODE, 1: CODE, 2: "", 3: CODE}
+    solutions = [make_solution(index, code).model_copy(update={"public_passed": index == 1}) for index, code in codes.items()]
+    values = {0: [0.2, 0.2], 1: [0.3, 0.3], 2: [None], 3: [None, None]}
+    unread = {2: "no_code", 3: "too_long"}
+    scores = {
+        ("q", index): SolutionScores(
+            question_id="q", solution_idx=index, num_steps=len(row), step_scores=row, unread=unread.get(index)
+        )
+        for index, row in values.items()
+    }
+    programs = problem_entry(make_problem(), "test", solutions, scores, "mean")["programs"]
+    assert [(row["idx"], row["score"], row["unread"], row["public"]) for row in programs] == [
+        (1, 0.3, None, True), (0, 0.2, None, False), (2, None, "no_code", False), (3, None, "too_long", False),
+    ]  # fmt: skip
+
+
 def test_large_data_are_thinned_to_the_bound_and_counted() -> None:
     rng = random.Random(0)
     noise = ["def main():\n    pass\n\n\ndef other():\n    return '" + rng.randbytes(1500).hex() + "'\n" for _ in range(40)]
@@ -195,6 +212,7 @@ def test_training_curves_by_phase() -> None:
     assert figure is not None
     assert "training loss 0.5000, held-out loss 0.2500" in figure.summary
     assert training_report([]) is None
+    assert "marks step 750, whose checkpoint was kept" in training_report(rows, 750).summary
 
 
 @pytest.mark.parametrize("num_panels", [1, 3, 4, 5])

@@ -1,4 +1,4 @@
-"""Result tables: the same numbers in four formats, with what the reader must know below them."""
+"""Result tables: the same numbers in three formats, with what the reader must know below them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import json
 
 import pytest
 
-from dreamprm_code.report import ResultTable, TableLine, cells_of, to_json, to_latex, to_markdown, to_text
 from dreamprm_code.report.published import NUM_PROBLEMS, PUBLISHED_ROWS, published_lines
-from dreamprm_code.report.tables import Cell, count, percent
+from dreamprm_code.report.tables import (
+    Cell,
+    ResultTable,
+    TableLine,
+    body,
+    cells_of,
+    count,
+    percent,
+    to_json,
+    to_latex,
+    to_markdown,
+)
 from dreamprm_code.selection.evaluation import table_rows
 from dreamprm_code.selection.metrics import paired_test
 
@@ -24,35 +34,18 @@ def make_table(title: str = "A", other: str = "B_1 & <b>|") -> ResultTable:
     return ResultTable("Solved", STRATA, lines, "A against the row", ("A note.",))
 
 
-def test_text_is_aligned_and_marks_the_highlighted_line() -> None:
-    lines = to_text(make_table(other="B")).splitlines()
-    assert lines[1].split() == [
-        "method",
-        "easy",
-        "(1)",
-        "hard",
-        "(2)",
-        "overall",
-        "(3)",
-        "solved",
-        "95%",
-        "interval",
-        "gap",
-        "ties",
-        "p",
-    ]
-    assert lines[3].startswith("* A ")
-    assert "1+1 = 2" in lines[3] and "66.7" in lines[3]
-    assert "1+0.5 = 1.5" in lines[4] and "0.25" in lines[4]
-    assert len({len(line) for line in lines[1:5]}) == 1
-    assert lines[-2:] == ["  p: A against the row.", "  A note."]
-
-
-def test_markdown_escapes_cells_and_bolds_the_highlighted_line() -> None:
+def test_markdown_is_aligned_and_bolds_the_highlighted_line() -> None:
     text = to_markdown(make_table())
-    assert "| **A** | **100** | **50.0** | **66.7** |" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in rows}) == 1
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    assert cells[0] == [
+        "method", "easy (1)", "hard (2)", "overall (3)", "solved", "95% interval", "gap", "ties", "p",
+    ]  # fmt: skip
+    assert cells[2][:5] == ["**A**", "**100**", "**50.0**", "**66.7**", "**1+1 = 2**"]
+    assert cells[3][4] == "1+0.5 = 1.5" and cells[3][6] == "0.25"
     assert r"B\_1 &amp; &lt;b>\|" in text
-    assert "- A note." in text
+    assert "- p: A against the row." in text and "- A note." in text
 
 
 def test_latex_escapes_cells() -> None:
@@ -86,4 +79,4 @@ def test_the_published_counts_reproduce_every_published_cell() -> None:
 
 def test_a_share_without_counts_has_no_interval() -> None:
     table = ResultTable("t", ["overall"], [TableLine("x", {"overall": Cell(0.5)})])
-    assert to_text(table).splitlines()[3].split() == ["x", "50.0", "-", "-", "-"]
+    assert body(table) == [["x", "50.0", "-", "-", "-"]]

@@ -13,6 +13,7 @@ from dreamprm_code.selection.evaluation import (
     evaluate,
     gaps_recovered,
     outcomes,
+    ranking,
     selections,
     strata,
     table_rows,
@@ -135,6 +136,15 @@ def test_table_rows_count_per_stratum_and_leave_out_the_ungraded() -> None:
 def test_gap_recovered_uses_the_problems_that_all_could_be_graded_on() -> None:
     values = {"random": [0.5, 0.25, None], "oracle": [1.0, 1.0, 1.0], "prm_mean": [1.0, 0.0, 1.0]}
     assert gaps_recovered(values) == {"prm_mean": pytest.approx((1.0 - 0.75) / (2.0 - 0.75))}
+
+
+def test_pairs_are_of_one_problem_and_what_was_not_read_is_in_none() -> None:
+    """Pairs by hand: in FOUR 1 (0.7) and 2 (0.5) pass, 0 (0.6) and 3 (0.7) fail: 1 over 0, 1 ties 3; 2 below both: 1.5 of 4.
+    UNREAD has no passing program that was read."""
+    found = ranking([FOUR, UNREAD])
+    assert (found.num_pairs, found.pair_accuracy) == (4, pytest.approx(1.5 / 4))
+    assert found.auroc == pytest.approx((1.5 + 2 * 2) / (2 * 4))
+    assert ranking([UNREAD]) == (None, None, 0)
 
 
 def test_comparisons_pair_with_every_other_method() -> None:

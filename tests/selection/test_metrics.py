@@ -46,6 +46,10 @@ def test_sign_flips_by_enumeration() -> None:
     assert sign_flip_test(values) == pytest.approx(expected)
 
 
+def test_one_difference_proves_nothing() -> None:
+    assert sign_flip_test([0.25]) == sign_flip_test([0.0, 0.5]) == sign_flip_test([]) == 1.0
+
+
 def test_sampled_sign_flips_come_near_the_exact_value() -> None:
     assert sign_flip_test([1.0] * 14 + [-1.0] * 6) == pytest.approx(mcnemar_exact(14, 6), abs=0.01)
 

@@ -72,13 +72,15 @@ def test_selections_and_table_agree_with_the_verdicts(evaluated: tuple[Path, str
 
 def test_the_printed_table_and_the_files_of_the_report(evaluated: tuple[Path, str]) -> None:
     folder, printed = evaluated
-    assert re.search(r"^\* PRM \(mean\) ", printed, re.MULTILINE)
-    assert "easy (2)  hard (2)  overall (4)" in printed
+    assert re.search(r"^\| \*\*PRM \(mean\)\*\* ", printed, re.MULTILINE)
+    assert re.search(r"\| +easy \(2\) \| +hard \(2\) \| +overall \(4\) \|", printed)
+    assert "The PRM's choice does not differ from a random choice by more than noise" in printed
+    assert "(pair accuracy; 50% is chance); AUROC over all candidates" in printed
     assert "4 answers without a program: not read, chosen last" in printed
     names = {path.name for path in (folder / "report").iterdir()}
-    images = {"n_sweep.png", "labels.png", "calibration.png", "training.png"}
+    images = {"n_sweep.svg", "labels.svg", "calibration.svg", "training.svg"}
     assert names == {"table.md", "table.json", "table.tex", "report.html", *images}
-    assert all((folder / "report" / name).read_bytes().startswith(b"\x89PNG") for name in images)
+    assert all((folder / "report" / name).read_text().startswith("<svg") for name in images)
     lines = json.loads((folder / "report" / "table.json").read_text())[0]["lines"]
     assert next(line for line in lines if line["method"] == "random (expected)")["paired_test"]["test"] == "sign_flip"
 

@@ -61,14 +61,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(write_results(folder / f"{name}_eval_all.json", solved)) for name, solved in ROWS.items()}
 
 
+def lines_of(run: Callable[..., str], out: Path, *flags: str) -> list[dict]:
+    """The lines of table.json."""
+    run(*flags, "--start", "2025-02-01", "--no-published", "--out", str(out))
+    return json.loads(out.with_suffix(".json").read_text())[0]["lines"]
+
+
 def test_the_published_counts_give_the_published_percentages_and_the_paired_tests(
-    results: dict[str, str], run: Callable[..., str]
+    results: dict[str, str], run: Callable[..., str], tmp_path: Path
 ) -> None:
-    flags = ("--results", json.dumps(results), "--start", "2025-02-01", "--no-published", "--format", "json")
-    table = json.loads(run(*flags))[0]
+    lines = lines_of(run, tmp_path / "table", "--results", json.dumps(results))
     shown = {
         line["method"]: tuple(round(100 * line["cells"][name]["share"], 1) for name in ("easy", "medium", "hard", "overall"))
-        for line in table["lines"]
+        for line in lines
     }
     assert shown == {
         "O4-mini-high": (100.0, 89.7, 57.4, 77.1),
@@ -76,7 +81,7 @@ def test_the_published_counts_give_the_published_percentages_and_the_paired_test
         "PRM-CoF": (100.0, 92.3, 62.3, 80.2),
         "DreamPRM-Code": (100.0, 92.3, 63.9, 80.9),
     }
-    tests = {line["method"]: line["paired_test"] for line in table["lines"]}
+    tests = {line["method"]: line["paired_test"] for line in lines}
     assert tests["O4-mini-high"] is None
     assert [(tests[name]["wins"], tests[name]["losses"], tests[name]["p_value"]) for name in list(ROWS)[1:]] == [
         (3, 0, 0.25),  # 2 / 2^3
@@ -85,14 +90,14 @@ def test_the_published_counts_give_the_published_percentages_and_the_paired_test
     ]
 
 
-def test_the_text_table_has_counts_intervals_and_the_published_rows_with_their_source(
+def test_the_printed_table_has_counts_intervals_and_the_published_rows_with_their_source(
     results: dict[str, str], run: Callable[..., str]
 ) -> None:
     printed = run("--results", json.dumps(results), "--start", "2025-02-01", "--base", "PRM-CoF")
-    ours = next(line for line in printed.splitlines() if line.startswith("* DreamPRM-Code"))
-    assert ours.split()[2:6] == ["100", "92.3", "63.9", "80.9"]
-    assert "31+36+39 = 106" in ours
-    assert ours.endswith("1.000")  # one problem more than PRM-CoF proves nothing
+    ours = next(line for line in printed.splitlines() if line.startswith("| **DreamPRM-Code**"))
+    cells = [cell.strip(" *") for cell in ours.strip("|").split("|")]
+    assert cells[1:6] == ["100", "92.3", "63.9", "80.9", "31+36+39 = 106"]
+    assert cells[-1] == "1.000"  # one problem more than PRM-CoF proves nothing
     assert "DeepSeek-R1, published" in printed
     assert "arXiv 2512.15000" in printed
     assert "131 problems; 1 outside it" in printed
@@ -100,8 +105,7 @@ def test_the_text_table_has_counts_intervals_and_the_published_rows_with_their_s
 
 def test_markdown_latex_and_json_files(results: dict[str, str], run: Callable[..., str], tmp_path: Path) -> None:
     flags = ("--results", json.dumps(results), "--start", "2025-02-01", "--out", str(tmp_path / "table"))
-    run(*flags, "--format", "markdown")
-    assert "| **DreamPRM-Code** | **100** | **92.3** | **63.9** | **80.9** |" in (tmp_path / "table.md").read_text()
+    assert run(*flags) == (tmp_path / "table.md").read_text()
     assert r"\textbf{DreamPRM-Code} & \textbf{100} & \textbf{92.3}" in (tmp_path / "table.tex").read_text()
     assert len(json.loads((tmp_path / "table.json").read_text())[0]["lines"]) == 11
 
@@ -111,8 +115,8 @@ def test_several_samples_count_as_their_mean_and_are_compared_by_sign_flips(run:
     entries = json.loads(write_results(tmp_path / "two.json", (31, 35, 35), samples=2).read_text())
     entries[0]["graded_list"] = [True, False]
     (tmp_path / "two.json").write_text(json.dumps(entries))
-    flags = ("--results", json.dumps({"one": str(one), "two": str(tmp_path / "two.json")}), "--start", "2025-02-01")
-    line = json.loads(run(*flags, "--no-published", "--format", "json"))[0]["lines"][1]
+    files = {"one": str(one), "two": str(tmp_path / "two.json")}
+    line = lines_of(run, tmp_path / "table", "--results", json.dumps(files))[1]
     assert line["cells"]["overall"]["num_solved"] == 100.5
     assert line["paired_test"]["test"] == "sign_flip"
 
@@ -131,8 +135,8 @@ def test_rows_from_selections_take_dates_from_the_problems(root: Path, run: Call
         "--no-published",
     )
     lines = run(*flags, "--methods", "{first: policy, prm_mean: ours}").splitlines()
-    assert [line.split()[:1] for line in lines if line.startswith("  policy")] == [["policy"]]
-    assert any(line.startswith("* ours") and "100" in line for line in lines)
+    assert len([line for line in lines if line.startswith("| policy ")]) == 1
+    assert any(line.startswith("| **ours**") and "**100**" in line for line in lines)
 
 
 @pytest.mark.parametrize(

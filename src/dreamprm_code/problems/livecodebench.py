@@ -189,7 +189,7 @@ def iter_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with path.open("rb") as stream:
             start = stream.read(1024).lstrip()[:1]
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror}); name a file of programs or results") from None
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
     if start != b"[":
         for line_number, row in read_dicts(path):
             yield f"{path}:{line_number}", row

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
-from dreamprm_code.steps import split_program
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings, split_program
 
 MAX_BYTES = 3_500_000
 """Bound on the encoded data; a report stays below 5 MB with its figures."""
@@ -44,16 +44,18 @@ def problem_entry(
     step_labels: Mapping[StepKey, StepLabel] | None = None,
     corrected: Mapping[StepKey, CorrectedLabel] | None = None,
     chosen: Iterable[Selection] = (),
-    max_functions: int | None = 10,
-    granularity: str = "function",
+    settings: StepSettings = DEFAULT_STEPS,
 ) -> dict[str, Any]:
-    """One problem with its programs. Programs are split as the PRM splits them; a program whose number of steps is not that
-    of its scores is shown as one step with all scores beside it."""
+    """One problem with its programs, the highest score first and unread ones last.
+
+    Programs are split as the PRM splits them; one whose number of steps is not that of its scores is shown as one step with all
+    scores beside it.
+    """
     programs = []
     for solution in sorted(solutions, key=lambda row: row.solution_idx):
         found = scores.get(solution.key)
         step_scores = [score for score in found.step_scores if score is not None] if found else []
-        steps = split_program(solution.code, max_functions, granularity)
+        steps = split_program(solution.code, settings.max_functions, settings.granularity)
         texts, names = list(steps.texts), [step.name for step in steps.steps]
         if step_scores and len(texts) != len(step_scores):
             texts, names = [solution.code], ["program"]
@@ -73,6 +75,7 @@ def problem_entry(
                 ],
             }
         )
+    programs.sort(key=lambda row: (row["score"] is None, -(row["score"] or 0.0)))
     return {
         "id": problem.question_id,
         "title": problem.question_title,
@@ -92,7 +95,7 @@ def _step_entry(
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "code": _cut(text.strip("\n"))}
     label, correction = step_labels.get(key), corrected.get(key)
-    if label is not None:
+    if label is not None and label.num_rollouts:
         entry["mc"] = [label.num_correct, label.num_rollouts]
     if correction is not None:
         entry["mc_value"] = _rounded(correction.mc_value)

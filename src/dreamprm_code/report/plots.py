@@ -94,15 +94,16 @@ def draw_lines(axis: Axes, series: Mapping[str, Series], markers: bool = True) -
 
 
 def line_figure(
-    panels: Mapping[str, Mapping[str, Series]], x_label: str, y_labels: Mapping[str, str] | None = None, markers: bool = True
+    panels: Mapping[str, Mapping[str, Series]], x_label: str, markers: bool = True, marked: float | None = None
 ) -> Figure:
-    """One panel per title with its lines."""
+    """One panel per title with its lines, and a dotted upright at ``marked``."""
     figure, axes = new_figure(max(1, len(panels)))
     for axis, (title, series) in zip(axes, panels.items(), strict=False):
         draw_lines(axis, series, markers)
         axis.set_title(title, loc="left", fontsize="medium")
         axis.set_xlabel(x_label)
-        axis.set_ylabel((y_labels or {}).get(title, ""))
+        if marked is not None:
+            axis.axvline(marked, color=PALETTE[6], linestyle=":", linewidth=1.2)
     return figure
 
 
@@ -140,7 +141,7 @@ def label_figure(labels: Sequence[CorrectedLabel]) -> Figure:
     if len(labels) > MAX_POINTS:
         scatter.hexbin(before, after, gridsize=40, bins="log", cmap="Blues", mincnt=1, rasterized=True)
     else:
-        scatter.scatter(before, after, s=14, alpha=0.5, color=PALETTE[0], linewidths=0)
+        scatter.scatter(before, after, s=16, alpha=0.8, color=PALETTE[5], edgecolors=PALETTE[0], linewidths=0.5)
     scatter.set(xlabel="Monte-Carlo label", ylabel="corrected label", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     shift = float(np.mean(np.abs(after - before))) if len(labels) else 0.0
     scatter.set_title(f"{len(labels)} training steps, mean shift {shift:.3f}", loc="left", fontsize="medium")

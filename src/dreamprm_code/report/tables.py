@@ -1,4 +1,4 @@
-"""Result tables as text for a terminal, Markdown, LaTeX and JSON: shares in percent with the counts behind them.
+"""Result tables as Markdown, LaTeX and JSON: shares in percent with the counts behind them.
 
 A table has one line per method and one column per stratum. Shares are of graded problems; ``solved`` shows the counts that the
 shares come from, stratum by stratum; the 95% interval is of the overall share; ``p`` is a paired test's two-sided value.
@@ -7,7 +7,6 @@ shares come from, stratum by stratum; the 95% interval is of the overall share; 
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -142,32 +141,20 @@ def body(table: ResultTable) -> list[list[str]]:
     return rows
 
 
-def to_text(table: ResultTable) -> str:
-    """For a terminal: aligned columns, a rule under the header, ``*`` before the highlighted line."""
-    rows = [header(table), *body(table)]
-    marks = ["", *("*" if line.highlighted else "" for line in table.lines)]
-    rows = [[(mark + " " + row[0]) if mark else "  " + row[0], *row[1:]] for mark, row in zip(marks, rows, strict=True)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
-    lines.insert(1, "-" * len(lines[0]))
-    width = max(80, len(lines[0]))
-    notes = [textwrap.fill(note, width, initial_indent="  ", subsequent_indent="    ") for note in notes_of(table)]
-    return "\n".join([table.title, *lines, *notes]) + "\n"
-
-
 def to_markdown(table: ResultTable) -> str:
-    """A GitHub table; the highlighted line is bold."""
-    titles = header(table)
-    rows = [["| " + " | ".join(map(_escape_markdown, titles)) + " |"]]
-    rows.append(["|" + "|".join([" --- ", *(" ---: " for _ in titles[1:])]) + "|"])
-    for line, cells in zip(table.lines, body(table), strict=True):
-        texts = [f"**{_escape_markdown(cell)}**" if line.highlighted else _escape_markdown(cell) for cell in cells]
-        rows.append(["| " + " | ".join(texts) + " |"])
+    """A GitHub table in aligned columns, for terminals too; the highlighted line is bold."""
+    rows = [[_escape_markdown(cell) for cell in cells] for cells in (header(table), *body(table))]
+    for line, cells in zip(table.lines, rows[1:], strict=True):
+        if line.highlighted:
+            cells[:] = [f"**{cell}**" for cell in cells]
+    widths = [max(3, *(len(cells[column]) for cells in rows)) for column in range(len(rows[0]))]
+    aligned = [
+        "| " + " | ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]) + " |"
+        for cells in rows
+    ]
+    aligned.insert(1, "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|")
     notes = "".join(f"- {note}\n" for note in notes_of(table))
-    return f"### {table.title}\n\n" + "\n".join(row[0] for row in rows) + "\n" + (f"\n{notes}" if notes else "")
+    return f"### {table.title}\n\n" + "\n".join(aligned) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def to_latex(table: ResultTable) -> str:

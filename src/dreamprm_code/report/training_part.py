@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows
+from dreamprm_code.manifest import read_manifest
 from dreamprm_code.records import CorrectedLabel, Problem, Solution, SolutionScores, StepLabel
 
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """As much as there is of the training run; ``scores`` are the PRM's of ``solutions``."""
+    """As much as there is of the training run; ``scores`` are the PRM's of ``solutions``, ``best_step`` is that of the
+    checkpoint that was kept."""
 
     corrected: Sequence[CorrectedLabel] = ()
     log: Sequence[Mapping[str, Any]] = ()
@@ -21,6 +23,7 @@ class TrainingPart:
     problems: Sequence[Problem] = ()
     solutions: Sequence[Solution] = ()
     scores: Mapping[tuple[str, int], SolutionScores] = field(default_factory=dict)
+    best_step: int | None = None
 
 
 def read_training_part(data_dir: Path, out_dir: Path, num_programs: int) -> TrainingPart:
@@ -34,5 +37,6 @@ def read_training_part(data_dir: Path, out_dir: Path, num_programs: int) -> Trai
         corrected=read_rows(corrected_path, CorrectedLabel) if corrected_path.exists() else [],
         log=[row for _, row in read_dicts(log_path)] if log_path.exists() else [],
         step_labels=labels,
+        best_step=(read_manifest(corrected_path) or {"counts": {}})["counts"].get("best_step"),
         solutions=[row for row in programs if row.key in labelled][:num_programs],
     )

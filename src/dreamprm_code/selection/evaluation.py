@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from dreamprm_code.records import Selection, TableRow
-from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION, aggregate
 from dreamprm_code.selection.baselines import Method, aggregation_methods, available_methods, prm_method
 from dreamprm_code.selection.best_of_n import expected_pass_at_n, select
 from dreamprm_code.selection.candidates import CandidateSet
-from dreamprm_code.selection.metrics import PairedTest, bootstrap_interval, gap_recovered, paired_test
+from dreamprm_code.selection.metrics import PairedTest, auroc, bootstrap_interval, gap_recovered, paired_test
 
 OVERALL = "overall"
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -142,6 +142,36 @@ def gaps_recovered(values: Mapping[str, Sequence[float | None]]) -> dict[str, fl
     return gaps
 
 
+class Ranking(NamedTuple):
+    """How well scores tell passing programs from failing ones: ``auroc`` over all candidates, ``pair_accuracy`` over the
+    ``num_pairs`` of a passing and a failing candidate of one problem (ties count half). None without such pairs; only what was
+    graded and read counts."""
+
+    auroc: float | None
+    pair_accuracy: float | None
+    num_pairs: int
+
+
+def ranking(sets: Iterable[CandidateSet], aggregation: str = DEFAULT_AGGREGATION) -> Ranking:
+    scores: list[float] = []
+    passed: list[bool] = []
+    right = num_pairs = 0.0
+    for candidate_set in sets:
+        known = [
+            (aggregate(item.step_scores, aggregation), item.passed)
+            for item in candidate_set.candidates
+            if item.step_scores is not None and item.passed is not None
+        ]
+        good, bad = ([score for score, outcome in known if outcome is wanted] for wanted in (True, False))
+        if good and bad:
+            pairs = len(good) * len(bad)
+            right += pairs * (auroc(good + bad, [True] * len(good) + [False] * len(bad)) or 0.0)
+            num_pairs += pairs
+        scores += [score for score, _ in known]
+        passed += [outcome for _, outcome in known]
+    return Ranking(auroc(scores, passed), right / num_pairs if num_pairs else None, int(num_pairs))
+
+
 def num_tied_problems(rows: Iterable[Selection]) -> dict[str, int]:
     """Per method the problems whose highest key is shared by several candidates."""
     counts: dict[str, int] = {}
@@ -165,6 +195,7 @@ class Evaluation(NamedTuple):
     tests: dict[str, PairedTest]
     gaps: dict[str, float | None]
     ties: dict[str, int]
+    ranking: Ranking
 
     @property
     def all_rows(self) -> list[TableRow]:
@@ -200,4 +231,5 @@ def evaluate(
         tests=comparisons(values, main, seed),
         gaps=gaps_recovered(values),
         ties=num_tied_problems(chosen),
+        ranking=ranking(sets, aggregation),
     )

@@ -14,8 +14,6 @@ import numpy as np
 from scipy import stats
 
 NUM_RESAMPLES = 10_000
-MAX_EXACT_FLIPS = 16
-"""Up to this many differing problems all sign patterns are enumerated; above, they are sampled."""
 
 
 class Interval(NamedTuple):
@@ -50,15 +48,13 @@ def wilson_interval(num_solved: float, num_problems: int, confidence: float = 0.
 
 def clopper_pearson_interval(num_solved: int, num_problems: int, confidence: float = 0.95) -> Interval:
     """The exact binomial interval; (0, 1) without problems."""
-    tail = (1 - confidence) / 2
-    low = 0.0 if num_solved == 0 else float(stats.beta.ppf(tail, num_solved, num_problems - num_solved + 1))
-    high = 1.0 if num_solved == num_problems else float(stats.beta.ppf(1 - tail, num_solved + 1, num_problems - num_solved))
-    return Interval(low, high)
+    if num_problems == 0:
+        return Interval(0.0, 1.0)
+    found = stats.binomtest(num_solved, num_problems).proportion_ci(confidence, method="exact")
+    return Interval(float(found.low), float(found.high))
 
 
-def bootstrap_interval(
-    outcomes: Sequence[float], seed: int = 0, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95
-) -> Interval:
+def bootstrap_interval(outcomes: Sequence[float], seed: int = 0, confidence: float = 0.95) -> Interval:
     """Percentile bootstrap of the mean over problems; (0, 1) without problems.
 
     Where all outcomes are 0 or all are 1 a resample cannot differ and the interval would have no width; the exact binomial
@@ -69,45 +65,53 @@ def bootstrap_interval(
         return Interval(0.0, 1.0)
     if np.all(values == 0.0) or np.all(values == 1.0):
         return clopper_pearson_interval(round(values.sum()), values.size, confidence)
-    means = _resampled_means(values, seed, num_resamples)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(min(1.0, max(0.0, float(low))), min(1.0, max(0.0, float(high))))
+    low, high = _percentile_bootstrap(values, seed, confidence)
+    return Interval(min(1.0, max(0.0, low)), min(1.0, max(0.0, high)))
 
 
-def _resampled_means(values: np.ndarray, seed: int, num_resamples: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return values[rng.integers(0, values.size, size=(num_resamples, values.size))].mean(axis=1)
+def _percentile_bootstrap(values: np.ndarray, seed: int, confidence: float = 0.95) -> Interval:
+    if np.ptp(values) == 0.0:  # scipy gives nan
+        return Interval(float(values[0]), float(values[0]))
+    found = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=NUM_RESAMPLES,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(float(found.low), float(found.high))
 
 
 def mcnemar_exact(wins: int, losses: int) -> float:
     """Two-sided exact McNemar test: were ``wins`` of ``wins + losses`` differing problems fair coin flips? 1.0 if none
     differ."""
-    num_differing = wins + losses
-    tail = sum(math.comb(num_differing, count) for count in range(min(wins, losses) + 1))
-    return min(1.0, 2 * tail / 2**num_differing)
+    return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def sign_flip_test(differences: Sequence[float], seed: int = 0, num_resamples: int = 100_000) -> float:
+def sign_flip_test(differences: Sequence[float], seed: int = 0) -> float:
     """Two-sided paired permutation test of mean difference 0: the share of sign patterns with a sum at least as far from 0.
 
-    Exact for up to :data:`MAX_EXACT_FLIPS` non-zero differences, else from random patterns (the observed one counted). On
-    differences of -1, 0, 1 the exact form is McNemar's exact test.
+    Exact for up to 16 non-zero differences, else from 99,999 random patterns and the observed one. On differences of -1, 0, 1
+    the exact form is McNemar's exact test.
     """
     values = np.asarray([value for value in differences if value != 0.0], dtype=float)
-    if values.size == 0:
-        return 1.0
-    observed = abs(values.sum()) - 1e-9
-    if values.size <= MAX_EXACT_FLIPS:
-        patterns = np.arange(2**values.size)[:, None] >> np.arange(values.size) & 1
-        return float(np.mean(np.abs((1 - 2 * patterns) @ values) >= observed))
-    rng = np.random.default_rng(seed)
-    exceeding, remaining = 1, num_resamples
-    while remaining:
-        size = min(remaining, 10_000)
-        signs = rng.integers(0, 2, size=(size, values.size), dtype=np.int8) * 2 - 1
-        exceeding += int(np.sum(np.abs(signs @ values) >= observed))
-        remaining -= size
-    return exceeding / (num_resamples + 1)
+    if values.size < 2:
+        return 1.0  # one pattern and its mirror image
+
+    def mean_difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return (a - b).mean(axis=axis)
+
+    found = stats.permutation_test(
+        (values, np.zeros_like(values)),
+        mean_difference,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=99_999,
+        batch=10_000,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
 
 
 def paired_test(a: Sequence[float | None], b: Sequence[float | None], seed: int = 0) -> PairedTest:
@@ -124,8 +128,7 @@ def paired_test(a: Sequence[float | None], b: Sequence[float | None], seed: int 
         p_value, test = sign_flip_test(differences.tolist(), seed), "sign_flip"
     if differences.size == 0:
         return PairedTest(0, 0, 0.0, 0.0, 0.0, 1.0, test)
-    low, high = np.quantile(_resampled_means(differences, seed, NUM_RESAMPLES), [0.025, 0.975])
-    return PairedTest(wins, losses, float(differences.mean()), float(low), float(high), p_value, test)
+    return PairedTest(wins, losses, float(differences.mean()), *_percentile_bootstrap(differences, seed), p_value, test)
 
 
 def gap_recovered(selected: float, mean: float, oracle: float) -> float | None:

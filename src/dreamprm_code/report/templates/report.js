@@ -18,7 +18,15 @@
     return node;
   };
 
-  const number = (value) => (value === null || value === undefined ? "none" : value.toFixed(2));
+  // Two digits, or three where two do not tell the programs of a problem apart.
+  let digits = 2;
+  const number = (value) => (value === null || value === undefined ? "none" : value.toFixed(digits));
+  const setDigits = (problem) => {
+    const scores = new Set(problem.programs.map((program) => program.score).filter((score) => score !== null));
+    digits = new Set([...scores].map((score) => score.toFixed(2))).size < scores.size ? 3 : 2;
+  };
+  const unread = { no_code: "not read: no program", too_long: "not read: too long" };
+  const publicText = (passed) => (passed === null ? "" : passed ? "public ✓" : "public ✗");
   const outcomeClass = (passed) => (passed === true ? "right" : passed === false ? "wrong" : "unknown");
   const outcomeText = (passed) => (passed === true ? "✓ passes" : passed === false ? "✗ fails" : "? not graded");
 
@@ -66,7 +74,9 @@
   // The address of the page holds the view, so that it can be shared: #view?split=train&problem=...&program=2
   const filterNames = ["split", "difficulty", "method", "outcome", "text"];
   const readAddress = () => {
-    const [place, query] = decodeURI(location.hash).split("?");
+    let address = "";
+    try { address = decodeURI(location.hash); } catch { /* not one of ours */ }
+    const [place, query] = address.split("?");
     if (place !== "#view" || !query) return;
     const wanted = new URLSearchParams(query);
     for (const name of filterNames) {
@@ -152,6 +162,7 @@
       return;
     }
     const picked = choice(problem);
+    setDigits(problem);
     if (!problem.programs.includes(state.program)) {
       state.program = problem.programs.find((program) => picked && program.idx === picked.idx) || problem.programs[0] || null;
     }
@@ -160,8 +171,9 @@
     const programs = make("ul", { id: "programs", "aria-label": "Programs" }, ...problem.programs.map((program) => {
       const isPicked = picked && picked.idx === program.idx;
       const button = make("button", { type: "button", "aria-pressed": String(program === state.program) },
-        make("span", {}, `program ${program.idx}, score ${number(program.score)}`),
-        make("span", { class: outcomeClass(program.passed) }, outcomeText(program.passed)));
+        make("span", {}, `program ${program.idx}, ${unread[program.unread] || "score " + number(program.score)}`),
+        make("span", { class: outcomeClass(program.passed) }, outcomeText(program.passed)),
+        make("span", { class: "meta" }, publicText(program.public)));
       if (isPicked) button.append(make("strong", {}, "★ selected" + (picked.tied > 1 ? ` (tie of ${picked.tied})` : "")));
       button.addEventListener("click", () => {
         state.program = program;
@@ -183,6 +195,7 @@
     const choosers = data.methods.filter(([name]) => (problem.chosen[name] || {}).idx === program.idx).map(([, title]) => title);
     const facts = [program.verdict ? `verdict ${program.verdict.replaceAll("_", " ")}` : "not graded"];
     if (program.reason) facts.push(program.reason);
+    if (program.unread) facts.push(unread[program.unread] + ", so it is the last choice");
     if (program.public !== null) facts.push(program.public ? "passes the public tests" : "fails the public tests");
     if (choosers.length) facts.push("selected by " + choosers.join(", "));
     const steps = program.steps.map((step, index) => {
