@@ -32,7 +32,7 @@ from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem
 from dreamprm_code.report.evaluation_report import EvaluationReport, headline, write_evaluation_report
 from dreamprm_code.report.tables import to_markdown
-from dreamprm_code.report.training_part import TrainingPart, read_training_part
+from dreamprm_code.report.training_part import read_training_part
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.candidates import candidate_sets
 from dreamprm_code.selection.evaluation import DEFAULT_SWEEP, evaluate
@@ -125,7 +125,7 @@ def main(config: Config) -> None:
 
     if training.step_labels and split_settings_of(training.step_labels) != scorer.steps():
         print(f"evaluate_prm: the step labels of {config.data_dir} are of another split than the checkpoint's: not shown")
-        training = TrainingPart()
+        training = replace(training, step_labels=(), solutions=(), problems=())
     if training.solutions:
         source = config.data_dir / "cof_solutions.jsonl"
         path = out_dir / "train_scores.jsonl"

@@ -64,7 +64,7 @@ def run_jobs(model, jobs: list[tuple[list[int], int]], num_slots: int, max_token
     sampler = SlotSampler(model, num_slots, [EOS])
     for prompt_ids, seed in jobs:
 
-        def on_done(token_ids, finish_reason, seed=seed):
+        def on_done(token_ids, finish_reason, mean_logprob, seed=seed):
             answers[seed] = token_ids
 
         sampler.submit(SlotJob(prompt_ids, seed, max_tokens, 0.8, 1.0, lambda ids: False, on_done))
@@ -89,6 +89,22 @@ def test_inversion_by_blocks_draws_the_tokens_of_the_plain_one(num_tokens):
     drawn_B = invert(probs_BV, uniform_B)
     assert torch.equal(drawn_B, plain_B)
     assert (probs_BV.gather(1, drawn_B[:, None]) > 0).all()
+
+
+def test_the_mean_log_probability_is_the_models_own_whatever_the_temperature(model):
+    prompt_ids = [1, 2, 3, 4, 5]
+    found = []
+    sampler = SlotSampler(model, 2, [EOS])
+    for seed in (5, 6):
+        done = lambda ids, reason, mean: found.append((ids, mean))  # noqa: E731
+        sampler.submit(SlotJob(prompt_ids, seed, 12, 0.5, 0.9, lambda ids: False, done))
+    while sampler.step():
+        pass
+    for token_ids, mean in found:
+        with torch.inference_mode():
+            logprobs_TV = model(torch.tensor([prompt_ids + token_ids])).logits[0, len(prompt_ids) - 1 : -1].log_softmax(-1)
+        expected = logprobs_TV.gather(1, torch.tensor(token_ids)[:, None]).mean().item()
+        assert mean == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +133,7 @@ def test_nucleus_and_zero_temperature_choose_the_most_probable_token(model):
     found: list[list[int]] = []
     sampler = SlotSampler(model, 2, [EOS])
     for temperature, top_p in ((0.0, 1.0), (1.0, 1e-6)):
-        sampler.submit(SlotJob([1, 2, 3], 5, 8, temperature, top_p, lambda ids: False, lambda ids, reason: found.append(ids)))
+        sampler.submit(SlotJob([1, 2, 3], 5, 8, temperature, top_p, lambda ids: False, lambda ids, *_: found.append(ids)))
     while sampler.step():
         pass
     assert found[0] == found[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -33,12 +35,13 @@ def run_process(root: Path, python: str, config: Path, *flags: str) -> subproces
 
 
 @pytest.fixture(scope="module")
-def evaluated(root: Path, python: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run's folder after the stage, and what the stage printed."""
     folder = tmp_path_factory.mktemp("run")
-    done = run_process(root, python, make_run(folder))
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        run(make_run(folder))
+    return folder, printed.getvalue()
 
 
 @pytest.fixture

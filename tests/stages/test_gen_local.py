@@ -53,7 +53,8 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(root, python, tmp_
             os.kill(first.pid, signal.SIGKILL)
             break
         time.sleep(0.01)
-    first.wait()
+    assert first.wait() == -signal.SIGKILL, "the run ended before it was killed"
+    assert 5 <= killed.read_bytes().count(b"\n") < 24, "the kill landed in the middle"
     with killed.open("ab") as stream:
         stream.write(b'{"question_id": "p0')  # as if the kill had hit in the middle of a write
     assert start(killed.parent).wait() == 0 and other.wait() == 0

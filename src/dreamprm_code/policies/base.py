@@ -68,7 +68,7 @@ class Completion:
 
     ``output`` is the model's answer from its first character; where the answer was started for the model it includes that
     start, so that ``output`` alone tells the program. ``completion_tokens`` is None where a server reports only the sum over
-    several answers.
+    several answers. ``mean_logprob`` is the mean log-probability of its tokens, where the policy tells it.
     """
 
     index: int
@@ -76,6 +76,7 @@ class Completion:
     finish_reason: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,14 @@ class LocalPolicy:
                 self._jobs.put(self._job(request, index, prompt_ids, loop, results))
             self.account.add(len(prompt_ids), 0)
             for _ in request.indices:
-                index, token_ids, finish_reason = await results.get()
+                index, token_ids, finish_reason, mean_logprob = await results.get()
                 if token_ids is None:
                     raise PolicyError(f"local model: sampling failed ({self._error})") from self._error
                 self.account.completion_tokens += len(token_ids)
                 output = self.tokenizer.decode(token_ids, skip_special_tokens=True)
                 if request.prefix is not None:
                     output = joined_output(request.prefix, output)
-                yield Completion(index, output, finish_reason, len(prompt_ids), len(token_ids))
+                yield Completion(index, output, finish_reason, len(prompt_ids), len(token_ids), mean_logprob)
         finally:
             self._waiters.discard(results)
 
@@ -147,8 +147,8 @@ class LocalPolicy:
             text = self.tokenizer.decode(token_ids, skip_special_tokens=True)
             return bool(_CLOSING.search(text) if started else _CLOSED_BLOCK.search(text))
 
-        def on_done(token_ids: list[int], finish_reason: str) -> None:
-            loop.call_soon_threadsafe(results.put_nowait, (index, token_ids, finish_reason))
+        def on_done(token_ids: list[int], finish_reason: str, mean_logprob: float | None) -> None:
+            loop.call_soon_threadsafe(results.put_nowait, (index, token_ids, finish_reason, mean_logprob))
 
         return SlotJob(
             prompt_ids=prompt_ids,
@@ -184,4 +184,4 @@ class LocalPolicy:
         except BaseException as error:
             self._error = error
             for waiter in list(self._waiters):
-                self._loop.call_soon_threadsafe(waiter.put_nowait, (-1, None, ""))
+                self._loop.call_soon_threadsafe(waiter.put_nowait, (-1, None, "", None))

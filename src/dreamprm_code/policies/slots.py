@@ -31,7 +31,11 @@ LENGTH_STEP = 128
 
 @dataclass
 class SlotJob:
-    """One answer to sample. ``must_start`` holds the token ids that may come first, or None for any."""
+    """One answer to sample. ``must_start`` holds the token ids that may come first, or None for any.
+
+    ``on_done`` gets the token ids, the finish reason and the mean of their log-probabilities (natural logarithm, temperature 1,
+    no nucleus; None for an empty answer).
+    """
 
     prompt_ids: Sequence[int]
     seed: int
@@ -39,9 +43,10 @@ class SlotJob:
     temperature: float
     top_p: float
     is_complete: Callable[[list[int]], bool]
-    on_done: Callable[[list[int], str], None]
+    on_done: Callable[[list[int], str, float | None], None]
     must_start: Tensor | None = None
     token_ids: list[int] = field(default_factory=list)
+    logprob: float = 0.0
     generator: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -160,8 +165,8 @@ class SlotSampler:
         if len(active) < len(self.jobs):
             logits_BV = logits_BV[active]
         chosen = self._choose(logits_BV, [job for job in self.jobs if job is not None])
-        for slot, token_id in zip(active, chosen, strict=True):
-            self._accept(slot, token_id)
+        for slot, (token_id, logprob) in zip(active, chosen, strict=True):
+            self._accept(slot, token_id, logprob)
         return True
 
     def _refill(self) -> None:
@@ -174,7 +179,7 @@ class SlotSampler:
                 self._cache.put(slot, self._prompt_cache, length)
                 self._cache.positions_B[slot] = length
                 self.jobs[slot] = job
-                self._accept(slot, self._choose(self._prompt_logits_V[None], [job])[0])
+                self._accept(slot, *self._choose(self._prompt_logits_V[None], [job])[0])
                 job = self.jobs[slot]
 
     def _encode(self, prompt_ids: Sequence[int]) -> None:
@@ -204,9 +209,11 @@ class SlotSampler:
         self._prompt_ids = prompt_ids
         self._prompt_logits_V = output.logits[0, -1]
 
-    def _choose(self, logits_BV: Tensor, jobs: Sequence[SlotJob]) -> list[int]:
-        """One token per row by inversion of the cumulative distribution, with one uniform number of the job's own generator."""
+    def _choose(self, logits_BV: Tensor, jobs: Sequence[SlotJob]) -> list[tuple[int, float]]:
+        """One token per row by inversion of the cumulative distribution, with one uniform number of the job's own generator;
+        and its log-probability."""
         logits_BV = logits_BV.float()
+        total_B = logits_BV.logsumexp(dim=-1)
         for row, job in enumerate(jobs):
             if job.must_start is not None and not job.token_ids:
                 allowed_V = torch.zeros(logits_BV.shape[1], dtype=torch.bool, device=self.device)
@@ -221,9 +228,11 @@ class SlotSampler:
         sampled_B = invert(probs_BV, uniform_B)
         best_B = logits_BV.argmax(dim=-1)
         greedy_B = torch.tensor([job.temperature == 0 for job in jobs], device=self.device)
-        return torch.where(greedy_B, best_B, sampled_B).tolist()
+        chosen_B = torch.where(greedy_B, best_B, sampled_B)
+        logprob_B = logits_BV.gather(1, chosen_B[:, None])[:, 0] - total_B
+        return list(zip(chosen_B.tolist(), logprob_B.tolist(), strict=True))
 
-    def _accept(self, slot: int, token_id: int) -> None:
+    def _accept(self, slot: int, token_id: int, logprob: float) -> None:
         job = self.jobs[slot]
         assert job is not None
         self._next_ids_B1[slot, 0] = token_id
@@ -232,6 +241,7 @@ class SlotSampler:
             finish_reason = "stop"
         else:
             job.token_ids.append(token_id)
+            job.logprob += logprob
             if job.is_complete(job.token_ids):
                 finish_reason = "stop"
             elif len(job.token_ids) >= job.max_tokens:
@@ -239,7 +249,8 @@ class SlotSampler:
         if finish_reason is not None:
             self.jobs[slot] = None
             self._cache.positions_B[slot] = 0
-            job.on_done(job.token_ids, finish_reason)
+            mean_logprob = min(0.0, round(job.logprob / len(job.token_ids), 5)) if job.token_ids else None
+            job.on_done(job.token_ids, finish_reason, mean_logprob)
 
 
 def _nucleus(probs_V: Tensor, top_p: float) -> Tensor:

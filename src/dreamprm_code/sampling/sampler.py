@@ -220,4 +220,5 @@ def solution_row(question_id: str, sampled: Sampled) -> Solution:
         **sampled.grade.solution_fields(),
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
+        mean_logprob=completion.mean_logprob,
     )
