@@ -210,7 +210,8 @@ def test_labels_of_another_split_than_the_checkpoints_are_not_shown(copied: Path
     write_rows(copied / "step_labels.jsonl", [row.model_copy(update={"granularity": "line"}) for row in labels])
     run(copied / "config.yaml")
     assert "are of another split than the checkpoint's" in capsys.readouterr().out
-    assert "training steps" not in (copied / "report" / "report.html").read_text()
+    page = (copied / "report" / "report.html").read_text()
+    assert {problem["split"] for problem in unpack(re.search(r'id="data">([^<]+)<', page)[1])["problems"]} == {"test"}
 
 
 @pytest.mark.parametrize(
