@@ -13,7 +13,7 @@ import gen_cof
 import gen_cof_label
 import gen_sol
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading.sandbox.isolation import LEVELS
+from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.manifest import ManifestError, read_manifest
 from dreamprm_code.policies import Completion, CompletionRequest

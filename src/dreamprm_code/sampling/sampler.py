@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult, open_grader
+from dreamprm_code.policies import open_policy
 from dreamprm_code.policies.base import BudgetReached, Completion, CompletionRequest, Failure, Policy
 from dreamprm_code.policies.continuation import keep_prefix, program_of
-from dreamprm_code.policies import open_policy
 from dreamprm_code.records import Problem, Rollout, Solution
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.settings import SamplingSettings
