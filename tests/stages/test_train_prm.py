@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import import_rows
 import train_prm
 from byte_tokenizer import byte_tokenizer
 from dreamprm_code.errors import UserError
@@ -202,3 +203,21 @@ def test_bad_input_is_one_clear_error_and_nothing_is_written(config, damage, cha
         train_prm.main(config.with_changes(**changes))
     written = {path.name for path in config.data_dir.iterdir()}
     assert written == {"step_labels.jsonl", "meta_solutions.jsonl"}
+
+
+def test_rows_of_other_libraries_are_trained_on_without_problems_or_tests(config, tmp_path):
+    rows = [
+        {"prompt": f"Problem {number}", "completions": ["def f():\n    return 1", f"\n\n\ndef g():\n    return {index}"]}
+        | {"labels": [(number + index) % 3 / 2, float(index)]}
+        for number in range(8)
+        for index in range(2)
+    ]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    imported = tmp_path / "imported"
+    import_rows.main(import_rows.Config(source=str(source), data_dir=imported, meta_share=0.4))
+    files = {"problems": str(imported / "problems.jsonl"), "split_file": imported / "split.json", "data_dir": imported}
+    train_prm.main(config.with_changes(windows=None, **files))
+    assert (
+        len(read_rows(imported / "corrected_labels.jsonl", CorrectedLabel)) == 10
+    )  # five training problems, two programs each
