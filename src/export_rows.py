@@ -22,8 +22,9 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.interchange import StepRow, math_shepherd_text, outcome_rows, step_rows
-from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows, write_bytes_atomic
+from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows
 from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import CorrectedLabel, Rollout, Solution, StepLabel

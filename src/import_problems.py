@@ -22,9 +22,10 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
 from dreamprm_code.hub import is_hub_name, iter_source, pinned
-from dreamprm_code.jsonl import write_bytes_atomic, write_rows
+from dreamprm_code.jsonl import write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import iter_problems, make_split, read_split
 from dreamprm_code.problems.public_sets import Draft, LeftOut, convert

@@ -21,9 +21,10 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.hub import iter_source, pinned
 from dreamprm_code.interchange import StepRow, read_step_row, training_rows
-from dreamprm_code.jsonl import write_bytes_atomic, write_rows
+from dreamprm_code.jsonl import write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.records import RecordError
 from dreamprm_code.settings import FrozenSettings

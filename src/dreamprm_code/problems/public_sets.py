@@ -242,12 +242,11 @@ def _docstring(prompt: str, name: str) -> tuple[str, str]:
     function = next((node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == name), None)
     if function is None:
         raise LeftOutError("the prompt does not define the function")
-    texts = (node.value for node in function.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-    node = next((node for node in texts if isinstance(node.value, str)), None)  # one prompt has an import before it
-    if node is None:
-        return "", prompt
-    before = prompt.splitlines(keepends=True)[: node.lineno - 1]
-    return inspect.cleandoc(node.value).strip(), "".join(before).lstrip("\n")
+    for node in function.body:  # one prompt has an import before its docstring
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            before = prompt.splitlines(keepends=True)[: node.lineno - 1]
+            return inspect.cleandoc(node.value.value).strip(), "".join(before).lstrip("\n")
+    return "", prompt
 
 
 def _examples(document: str, name: str) -> list[Case]:
