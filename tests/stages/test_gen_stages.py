@@ -308,3 +308,16 @@ def test_unknown_settings_of_a_section_are_errors(root, tmp_path):
         for file in ("demo", "paper"):
             argv = ["--config", str(root / f"configs/{file}.yaml")] + (["--split", "test"] if name == "gen_sol" else [])
             parse_settings(config_class, name, "", argv)
+
+
+def test_programs_of_a_problem_whose_tests_are_at_fault_are_counted_and_null(run, tmp_path, capsys, caplog):
+    broken = problem_row("a", "2024-01-05")
+    broken |= {"metadata": json.dumps({"func_name": "double"})}
+    broken |= {"public_test_cases": json.dumps([{"input": "n = 3", "output": "6", "testtype": "functional"}])}
+    write(Path(run["problems"]), [broken, problem_row("b", "2024-01-06")])
+    cof = recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(GOOD))))
+    gen_cof.main(gen_cof.Config(policy=cof, **run))
+    rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
+    assert [(row.question_id, row.passed) for row in rows] == [("a", None), ("b", True)]
+    assert "1 programs could not be graded" in capsys.readouterr().out
+    assert caplog.text.count("problem a cannot be graded: the input of test 0 is not JSON values") == 1

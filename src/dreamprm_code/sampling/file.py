@@ -154,4 +154,6 @@ def loose_ends(path: Path, counts: Mapping[str, Any]) -> list[str]:
         lines.append(f"{counts['failed']} requests failed (see {path}.failures.jsonl); run again to try them again")
     if "stopped" in counts:
         lines.append(f"stopped by the budget: {counts['stopped']}")
+    if ungraded := counts.get("verdict_harness_error"):
+        lines.append(f"{ungraded} programs could not be graded (null in {path}); problems with tests at fault were named above")
     return lines
