@@ -29,18 +29,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from dreamprm_code.errors import UserError
+from dreamprm_code.record_base import Record as Record
+from dreamprm_code.record_base import RecordError as RecordError
 
 Index = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class RecordError(UserError):
-    """A row that is not what its type says; the message names the fields."""
 
 
 class Verdict(StrEnum):
@@ -60,55 +57,6 @@ class Verdict(StrEnum):
     def passed(self) -> bool | None:
         """True, False, or None where the program could not be graded."""
         return None if self is Verdict.HARNESS_ERROR else self is Verdict.PASSED
-
-
-class Record(BaseModel):
-    """Base of all rows: immutable, strict, with an identity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    key_fields: ClassVar[tuple[str, ...]]
-
-    @model_validator(mode="after")
-    def _text_can_be_written(self) -> Self:
-        for name, value in self.__dict__.items():
-            if isinstance(value, str) and not value.isascii():
-                try:
-                    value.encode()
-                except UnicodeEncodeError as error:
-                    raise ValueError(f"{name} is not Unicode text ({error.reason} at {error.start})") from None
-        return self
-
-    @property
-    def key(self) -> tuple:
-        return tuple(getattr(self, name) for name in self.key_fields)
-
-    @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> Self:
-        """Check and type one JSON object.
-
-        Raises:
-            RecordError: a field is missing, unknown, or of a wrong type or range.
-        """
-        try:
-            return cls.model_validate(row)
-        except ValidationError as error:
-            raise RecordError(cls._explain(error)) from None
-
-    @classmethod
-    def _explain(cls, error: ValidationError) -> str:
-        parts = []
-        for item in error.errors(include_url=False):
-            name = ".".join(map(str, item["loc"]))
-            if item["type"] == "missing":
-                parts.append(f"field '{name}' is missing")
-            elif item["type"] == "extra_forbidden":
-                parts.append(f"field '{name}' is unknown")
-            else:
-                parts.append(f"field '{name}': {item['msg']}" if name else item["msg"])
-        return f"not a {cls.__name__} row: " + "; ".join(parts)
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
 
 
 class Problem(Record):

@@ -1,0 +1,62 @@
+"""What every row has: strict types, an identity, one clear line for what is wrong with it. The rows are in ``records``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from dreamprm_code.errors import UserError
+
+
+class RecordError(UserError):
+    """A row that is not what its type says; the message names the fields."""
+
+
+class Record(BaseModel):
+    """Base of all rows: immutable, strict, with an identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    key_fields: ClassVar[tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _text_can_be_written(self) -> Self:
+        for name, value in self.__dict__.items():
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    raise ValueError(f"{name} is not Unicode text ({error.reason} at {error.start})") from None
+        return self
+
+    @property
+    def key(self) -> tuple:
+        return tuple(getattr(self, name) for name in self.key_fields)
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> Self:
+        """Check and type one JSON object.
+
+        Raises:
+            RecordError: a field is missing, unknown, or of a wrong type or range.
+        """
+        try:
+            return cls.model_validate(row)
+        except ValidationError as error:
+            raise RecordError(cls._explain(error)) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        parts = []
+        for item in error.errors(include_url=False):
+            name = ".".join(map(str, item["loc"]))
+            if item["type"] == "missing":
+                parts.append(f"field '{name}' is missing")
+            elif item["type"] == "extra_forbidden":
+                parts.append(f"field '{name}' is unknown")
+            else:
+                parts.append(f"field '{name}': {item['msg']}" if name else item["msg"])
+        return f"not a {cls.__name__} row: " + "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
