@@ -113,6 +113,17 @@ def test_best_checkpoint_is_chosen_by_held_out_loss_and_not_the_last(tmp_path):
     assert torch.sigmoid(model(torch.ones(1, 1))).item() < 0.67  # the parameters of step 3: three steps of 0.1, twice
 
 
+def test_dropout_draws_anew_in_every_step_and_not_in_validation(tmp_path):
+    """A learning rate of 0: only dropout could make one step's loss, or one validation's, differ from another's."""
+    one = torch.ones(1, 6)
+    data = tensor_data(one, [1.0], [4], validation=Outcomes(one, [0.0]))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 1), nn.Flatten(0))
+    result = train(quiet(learn="none", lr=0.0, inner_only_steps=2, bilevel_steps=6, eval_every=1), data, tmp_path, model)
+    losses = {phase: {row["loss"] for row in result.log if row["phase"] == phase} for phase in ("training", "validation")}
+    assert len(losses["validation"]) == 1 and len(losses["training"]) > 3
+
+
 def test_patience_stops_early(tmp_path):
     data = contradicted()
     result = train(quiet(lr=0.1, inner_only_steps=2, bilevel_steps=100, eval_every=1, patience=3), data, tmp_path, Linear(1))

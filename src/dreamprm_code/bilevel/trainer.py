@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +29,7 @@ from dreamprm_code.bilevel.progress import Reporter, Silence
 from dreamprm_code.bilevel.resume import data_fingerprint, restore, save
 from dreamprm_code.bilevel.settings import TrainConfig
 from dreamprm_code.bilevel.tables import Table, make_table
-from dreamprm_code.bilevel.units import TrainingData
+from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.bilevel.validation import validate
 from dreamprm_code.errors import UserError
 
@@ -181,10 +181,13 @@ class BiLevelRun:
     def _is_outer(self, step: int) -> bool:
         return step > self.config.inner_only_steps and step % self.config.outer_every == 0
 
-    def _seed_dropout(self, units: Any) -> None:
-        """Masks follow from seed, step and place, so that a resumed run draws the same."""
-        place = int.from_bytes(hashlib.sha256(repr((units[0].question_id, units[0].rows)).encode()).digest()[:4], "big")
-        torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 2**32 + place & (2**63 - 1))
+    def _seed_dropout(self, units: Sequence[Unit]) -> None:
+        """Masks follow from seed, step and place, so that a resumed run draws the same.
+
+        All of these are mixed into every bit: the CPU's generator takes the lowest 32 alone.
+        """
+        place = (self.config.seed, self.step, units[0].question_id, units[0].rows, units[0].outcomes)
+        torch.manual_seed(int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:8], "big") >> 1)
 
     def run(self) -> TrainResult:
         config = self.config
@@ -193,10 +196,8 @@ class BiLevelRun:
         if self.processes.is_first:
             self.reporter = Reporter(self.out_dir, config.total_steps, self.step, config.progress, config.tensorboard)
         try:
-            set_dropout(self.model, self.dropout and (self.outer is None or self.step < config.inner_only_steps))
             while not finished and self.step < config.total_steps:
-                if self.step == config.inner_only_steps and self.outer is not None:
-                    set_dropout(self.model, False)
+                set_dropout(self.model, self.dropout and (self.outer is None or self.step < config.inner_only_steps))
                 self.take_step()
                 finished = not self._after_step()
         finally:
@@ -241,6 +242,7 @@ class BiLevelRun:
         return go_on
 
     def _validate(self) -> bool:
+        set_dropout(self.model, False)
         metrics = validate(self.passes, self.data.validation)
         if not metrics:
             return True
