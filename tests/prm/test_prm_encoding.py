@@ -36,7 +36,7 @@ def test_ids_are_those_of_the_text_as_a_whole(tokenizer, problem, format, code):
     sequences = encoder.encode_prefixes(problem, prefixes)
     for index, (prefix, sequence) in enumerate(zip(prefixes, sequences, strict=True)):
         text = prm_text(problem, prefix, format, step_token=encoder.step_token or "", earlier=prefixes[:index])
-        assert sequence == tokenizer(text).input_ids
+        assert list(sequence) == tokenizer(text).input_ids
         assert encoder.encode(problem, prefix, prefixes[:index]) == sequence
 
 

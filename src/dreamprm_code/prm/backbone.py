@@ -228,6 +228,24 @@ def norms_in_float64(backbone: nn.Module) -> None:
             module.forward = forward.__get__(module)
 
 
+def cut_backbone(backbone: PreTrainedModel, layers: int | None, final_norm: bool) -> None:
+    """End the decoder stack after ``layers`` of its layers (None: all), with or without its last norm.
+
+    Raises:
+        BackboneError: it has fewer layers.
+    """
+    num_layers = len(backbone.layers)
+    if layers is not None and not 1 <= layers <= num_layers:
+        raise BackboneError(f"setting 'layers' is {layers}; the backbone has {num_layers} layers")
+    if layers is not None and layers < num_layers:
+        backbone.layers = backbone.layers[:layers]
+        backbone.config.num_hidden_layers = layers
+        if getattr(backbone.config, "layer_types", None) is not None:
+            backbone.config.layer_types = backbone.config.layer_types[:layers]
+    if not final_norm:
+        backbone.norm = nn.Identity()
+
+
 def cast_backbone(backbone: PreTrainedModel, dtype: torch.dtype) -> None:
     """Weights in another precision. Buffers (the rotary frequencies) keep theirs, as if the weights had been read in it."""
     if dtype == backbone.dtype:

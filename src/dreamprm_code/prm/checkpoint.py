@@ -2,10 +2,11 @@
 
 Our folder (``PRM.save_pretrained``)::
 
-    prm_config.json               how programs are split and texts are made, the precision of training, the backbone
-    adapter_config.json           LoRA, as PEFT writes it
+    prm_config.json               how programs are split and texts are made, where the head reads, the precision of training,
+                                  the backbone: its source, hash and fingerprint
+    adapter_config.json           LoRA, as PEFT writes it; not if the head alone was trained
     adapter_model.safetensors
-    head.safetensors              weight [1, hidden], bias [1] where there is one
+    head.safetensors              weight [1, hidden], bias [1] where there is one, scale.mean and scale.factor [hidden] too
     tokenizer.json ...            the tokenizer
     backbone/                     only if the backbone cannot be had elsewhere: random or fully trained weights
 
@@ -16,6 +17,7 @@ The other two are the merged Hugging Face folder of :mod:`dreamprm_code.prm.expo
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,7 @@ from dreamprm_code.prm.backbone import (
     BackboneSource,
     base_weights,
     cast_backbone,
+    cut_backbone,
     find_backbone,
     fingerprint,
     load_backbone,
@@ -44,6 +47,7 @@ from dreamprm_code.prm.folders import (
     CheckpointConfig,
     CheckpointError,
     LoraPart,
+    ReadingPart,
     dtype_name,
     encoder_of,
     load_head,
@@ -76,7 +80,8 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
     """
     source = model.source
     has_lora = hasattr(model.backbone, "peft_config")
-    keep_backbone = source is None or source.is_random or not has_lora
+    fully_trained = any(weight.requires_grad for name, weight in model.backbone.named_parameters() if "lora_" not in name)
+    keep_backbone = source is None or source.is_random or fully_trained
     first = writes_files(model)
     backbone_state = backbone_weights(model, keep=first) if keep_backbone else {}
     backbone_fingerprint = fingerprint(model.backbone)
@@ -97,7 +102,10 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
         if keep_backbone:
             with quiet_transformers():
                 model.decoder.save_pretrained(folder / "backbone", state_dict=backbone_state)
-        head = {name: tensor.detach().cpu().contiguous() for name, tensor in model.head.state_dict().items()}
+        head = dict(model.head.state_dict())
+        if model.scale is not None:
+            head |= {f"scale.{name}": tensor for name, tensor in model.scale.state_dict().items()}
+        head = {name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}
         save_file(head, folder / "head.safetensors")
         save_tokenizer(encoder.tokenizer, folder)
         reference = None if keep_backbone else source
@@ -105,6 +113,7 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
             kind="adapter",
             dtype=dtype_name(model.decoder.dtype),
             input=text_config(encoder, steps),
+            reading=ReadingPart(**asdict(model.reading)),
             lora=lora,
             backbone=BackbonePart(
                 source=reference.name if reference else None,
@@ -152,7 +161,7 @@ def load(
         elif base_model is not None:
             raise CheckpointError(f"{path}: an exported folder holds its backbone; leave base_model out")
         else:
-            model = _load_exported(path, dtype or DTYPES[config.dtype or "float32"])
+            model = _load_exported(path, config, dtype or DTYPES[config.dtype or "float32"])
     except SafetensorError as error:
         raise CheckpointError(
             f"{path}: a .safetensors file of the checkpoint or its backbone is damaged or cut short ({error})"
@@ -165,7 +174,8 @@ def _load_ours(
 ) -> PRMModel:
     decoder, source = _load_recorded_backbone(path, config, base_model, gguf_file, dtype)
     head_path, adapter_path = path / "head.safetensors", path / "adapter_model.safetensors"
-    head = load_head(read_tensors(head_path), decoder.config.hidden_size, decoder.dtype, head_path)
+    head_weights = read_tensors(head_path)
+    head = load_head(head_weights, decoder.config.hidden_size, decoder.dtype, head_path)
     backbone: nn.Module = decoder
     if config.lora is not None:
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
@@ -181,7 +191,15 @@ def _load_ours(
             if tensor.shape != wanted[name].shape:
                 raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
         set_peft_model_state_dict(backbone, adapter)
-    return PRMModel(backbone, head, source)
+    model = PRMModel(backbone, head, source, reading=config.reading.settings)
+    scale = {name.removeprefix("scale."): tensor for name, tensor in head_weights.items() if name not in ("weight", "bias")}
+    wanted = {} if model.scale is None else model.scale.state_dict()
+    require_keys(set(scale), set(wanted), head_path, "scale's tensors")
+    for name, tensor in scale.items():
+        if tensor.shape != wanted[name].shape:
+            raise CheckpointError(f"{head_path}: scale.{name} has shape {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
+        wanted[name].copy_(tensor)
+    return model
 
 
 def _check_adapter_config(folder: Path, lora: LoraPart) -> None:
@@ -201,8 +219,11 @@ def _check_adapter_config(folder: Path, lora: LoraPart) -> None:
 
 def _load_recorded_backbone(
     path: Path, config: CheckpointConfig, base_model: str | None, gguf_file: str | None, dtype: torch.dtype | None
-) -> tuple[PreTrainedModel, BackboneSource]:
-    """The backbone, read in the precision of training, in which it is recognised, and then cast to ``dtype``."""
+) -> tuple[PreTrainedModel, BackboneSource | None]:
+    """The backbone, read in the precision of training, in which it is recognised, and then cast to ``dtype``.
+
+    The source is None where the folder holds the backbone, so that the next folder will too.
+    """
     recorded = config.backbone
     assert recorded is not None
     if recorded.source is None:
@@ -223,18 +244,20 @@ def _load_recorded_backbone(
     for name in (config.dtype,) if config.dtype else ("float32", "float16"):
         decoder = load_backbone(source, DTYPES[name], seed=0)
         require_finite(decoder.named_parameters(), Path(source.location))
+        cut_backbone(decoder, config.reading.layers, config.reading.final_norm)
         if fingerprint(decoder) == recorded.fingerprint:
             break
     else:
         raise CheckpointError(f"{path}: wrong base model: {source.name} has other weights than the backbone it was trained on")
     cast_backbone(decoder, dtype or decoder.dtype)
-    return decoder, source
+    return decoder, None if recorded.source is None else source
 
 
-def _load_exported(path: Path, dtype: torch.dtype) -> PRMModel:
+def _load_exported(path: Path, config: CheckpointConfig, dtype: torch.dtype) -> PRMModel:
     """The model of an exported folder: its config.json and weights are those of the merged backbone."""
     source = find_backbone(str(path.resolve()))
     decoder = load_backbone(source, dtype, seed=0)
+    cut_backbone(decoder, config.reading.layers, config.reading.final_norm)
     head_weights = {}
     files = sorted(path.glob("*.safetensors"))
     for file in files:
@@ -245,4 +268,5 @@ def _load_exported(path: Path, dtype: torch.dtype) -> PRMModel:
     if "weight" not in head_weights:
         raise CheckpointError(f"{path}: no score.weight in its {len(files)} safetensors files")
     require_finite([*decoder.named_parameters(), *head_weights.items()], path)
-    return PRMModel(decoder, load_head(head_weights, decoder.config.hidden_size, dtype, path), source)
+    head = load_head(head_weights, decoder.config.hidden_size, dtype, path)
+    return PRMModel(decoder, head, source, reading=config.reading.settings)

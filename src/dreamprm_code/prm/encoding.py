@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.input_text import check_template, fill, load_template, program_prefixes, step_pieces
+from dreamprm_code.prm.trees import StepTokens
 from dreamprm_code.records import Problem
 
 OMITTED = "\n[... part of the problem statement is left out here ...]\n"
@@ -78,7 +79,7 @@ class StepEncoder:
         begin = tokenizer("").input_ids
         self.begin = [token for token in begin if token == tokenizer.bos_token_id][:1]
 
-    def encode(self, problem: Problem, prefix: str, earlier: Sequence[str] | None = None) -> list[int]:
+    def encode(self, problem: Problem, prefix: str, earlier: Sequence[str] | None = None) -> StepTokens:
         """Ids of the text whose last token's score is that of ``prefix``; ``earlier`` as in :func:`prm_text`."""
         if earlier is None:
             earlier = [step for step in program_prefixes(prefix) if step != prefix]
@@ -86,12 +87,12 @@ class StepEncoder:
 
     def encode_program(
         self, problem: Problem, code: str, max_functions: int = 10, granularity: str = "function"
-    ) -> list[list[int]]:
-        """One list of ids per step of a program."""
+    ) -> list[StepTokens]:
+        """The ids up to each step of a program."""
         return self.encode_prefixes(problem, program_prefixes(code, max_functions, granularity))
 
-    def encode_prefixes(self, problem: Problem, prefixes: Sequence[str]) -> list[list[int]]:
-        """One list of ids per prefix of one program.
+    def encode_prefixes(self, problem: Problem, prefixes: Sequence[str]) -> list[StepTokens]:
+        """The ids of each prefix of one program, with the places of program and step in them.
 
         Raises:
             EncodingError: the longest prefix does not fit into ``max_length`` even without the problem statement.
@@ -107,22 +108,46 @@ class StepEncoder:
 
     def _encode(
         self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str], statement: str | None
-    ) -> list[list[int]]:
+    ) -> list[StepTokens]:
+        code_start = len(fill(self.template[: self.template.index("{code}")], problem, "", statement))
         if self.format == "released":
-            return [self.begin + ids for ids in self._ids([fill(self.template, problem, text, statement) for text in prefixes])]
-        sequences: list[list[int]] = []
+            sequences = []
+            step_start = 0  # characters of the program before the step
+            for prefix, (ids, spans) in zip(
+                prefixes, self._tokens([fill(self.template, problem, text, statement) for text in prefixes]), strict=True
+            ):
+                code, step = (self._first(spans, code_start + offset) for offset in (0, step_start))
+                stop = sum(start < code_start + len(prefix) for start, _ in spans)
+                shift = len(self.begin)
+                sequences.append(StepTokens(self.begin + ids, (shift + code, shift + step, shift + max(stop, step))))
+                step_start = len(prefix)
+            return sequences
+        sequences = []
         before = list(self.begin)
-        for ids in self._ids([fill(self.template, problem, pieces[0], statement), *pieces[1:]]):
+        code = -1
+        for ids, spans in self._tokens([fill(self.template, problem, pieces[0], statement), *pieces[1:]]):
+            step = len(before)
+            if not sequences:
+                code = step = step + self._first(spans, code_start)
             before = [*before, *ids, self.step_token_id]
-            sequences.append(before)
+            sequences.append(StepTokens(before, (code, step, len(before) - 1), self.step_token_id))
         return sequences
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
+    def _tokens(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Ids of each text and the characters, from and to, of each."""
         # A lone surrogate (a broken escape in a model's answer) has no UTF-8 form; the tokenizer reads "?" in its place.
         texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True, verbose=False).input_ids
+        found = self.tokenizer(
+            texts, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+        )
+        return list(zip(found.input_ids, found.offset_mapping, strict=True))
 
-    def _encode_shortened(self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str]) -> list[list[int]]:
+    @staticmethod
+    def _first(spans: Sequence[tuple[int, int]], character: int) -> int:
+        """The first token that reaches beyond a character: one that spans the place belongs to what follows it."""
+        return next((index for index, (_, stop) in enumerate(spans) if stop > character), len(spans))
+
+    def _encode_shortened(self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str]) -> list[StepTokens]:
         statement = problem.question_content
         spans = self.tokenizer(
             statement, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False

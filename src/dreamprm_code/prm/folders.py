@@ -24,11 +24,12 @@ from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.model import make_head
+from dreamprm_code.prm.readout import Reading
 from dreamprm_code.steps import StepSettings
 
 CONFIG_FILE = "prm_config.json"
 FORMAT_VERSION = 2
-_KNOWN_VERSIONS = (1, 2)  # 1: without dtype
+_KNOWN_VERSIONS = (1, 2)  # 1: without dtype and reading
 _PROBE = 'def solve(a: list[int]) -> int:\n    """It\'s 12345."""\n\n    return  a[-1] + 2**10  # é\n\tx\n'
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
@@ -58,6 +59,19 @@ class TextPart(_Part):
         return StepSettings(self.max_functions, self.granularity)
 
 
+class ReadingPart(_Part):
+    """Where the head reads: the fields of :class:`dreamprm_code.prm.readout.Reading`."""
+
+    readout: Literal["last", "mean", "step_mean"] = "last"
+    layers: PositiveInt | None = None
+    final_norm: bool = True
+    scaled: bool = False
+
+    @property
+    def settings(self) -> Reading:
+        return Reading(**self.model_dump())
+
+
 class LoraPart(_Part):
     rank: PositiveInt
     alpha: float
@@ -82,6 +96,7 @@ class CheckpointConfig(_Part):
     version: str = __version__
     dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
     input: TextPart
+    reading: ReadingPart = ReadingPart()
     lora: LoraPart | None = None
     backbone: BackbonePart | None = None
 
@@ -217,7 +232,8 @@ def require_keys(found: set[str], wanted: set[str], where: Path, what: str) -> N
 
 
 def load_head(weights: dict[str, Tensor], hidden_size: int, dtype: torch.dtype, where: Path) -> torch.nn.Linear:
-    """The head from ``weight`` and, where there is one, ``bias``."""
+    """The head from ``weight`` and, where there is one, ``bias``; what else there is (a scale) is the caller's."""
+    weights = {name: tensor for name, tensor in weights.items() if name in ("weight", "bias")}
     require_keys(set(weights) - {"bias"}, {"weight"}, where, "head's tensors")
     if tuple(weights["weight"].shape) != (1, hidden_size):
         raise CheckpointError(

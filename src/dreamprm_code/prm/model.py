@@ -1,6 +1,6 @@
 """The process reward model: a decoder without vocabulary head, LoRA on its attention projections, one linear output.
 
-Departures from the released code: no vocabulary logits and no hidden states but the last are computed; all prefixes of
+Departures from the released code: no vocabulary logits and no layers behind the one that is read are computed; all prefixes of
 all candidates of a problem go through the backbone as one token tree; dropout is off unless asked for, because a pass
 with dropout cannot be repeated by the pass that a hypergradient compares it with.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from transformers import PreTrainedModel
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.attention import IMPLEMENTATIONS, layout_of
-from dreamprm_code.prm.backbone import BackboneSource, find_backbone, load_backbone
+from dreamprm_code.prm.backbone import BackboneSource, cut_backbone, find_backbone, load_backbone
+from dreamprm_code.prm.readout import PUBLISHED_READING, FeatureScale, Reading, pool
 from dreamprm_code.prm.trees import TreeBatch
 
 
@@ -41,15 +43,25 @@ PUBLISHED_LORA = LoraSettings()
 class PRMModel(nn.Module):
     """Backbone and ``head``. ``sigmoid(logit)`` is the probability that the program up to a step will pass all tests.
 
-    ``attention`` chooses how trees are computed (see :mod:`dreamprm_code.prm.attention`); forward-mode derivatives need "math".
+    ``reading`` says what of the backbone the head reads, which must have been cut accordingly (``cut_backbone``). ``attention``
+    chooses how trees are computed (see :mod:`dreamprm_code.prm.attention`); forward-mode derivatives need "math".
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear, source: BackboneSource | None = None, attention: str = "auto"):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Linear,
+        source: BackboneSource | None = None,
+        attention: str = "auto",
+        reading: Reading = PUBLISHED_READING,
+    ):
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.source = source
         self.attention = attention
+        self.reading = reading
+        self.scale = FeatureScale(head.in_features, head.weight.dtype) if reading.scaled else None
         windows = [getattr(module, "sliding_window", None) for module in self.decoder.modules()]
         if self.decoder.config.model_type == "mistral":
             windows.append(self.decoder.config.sliding_window)
@@ -72,23 +84,46 @@ class PRMModel(nn.Module):
     def trainable_parameters(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def hidden_states(self, batch: TreeBatch, attention: str | None = None) -> Tensor:
-        """Final hidden states [T, H] of all nodes."""
+    def hidden_states(self, batch: TreeBatch, attention: str | None = None, stop: int | None = None) -> Tensor:
+        """Hidden states [T, H] of all nodes: final ones, or those after the first ``stop`` layers.
+
+        A batch that holds the states below the trained layers (:mod:`dreamprm_code.prm.trunk`) is taken on from there.
+        """
         attention = attention or self.attention
         if attention not in IMPLEMENTATIONS:
             raise UserError(f"attention '{attention}' is not known; choose from {', '.join(IMPLEMENTATIONS)}")
         batch = batch.to(self.device)
         if attention == "auto":
             attention = self._best_attention()
-        output = self.backbone(
-            input_ids=batch.token_ids_T[None],
-            position_ids=batch.depths_T[None],
-            # Four dimensions: transformers passes it on and makes no mask of its own. The layout says who sees whom.
-            attention_mask=torch.empty(1, 1, 1, 0, device=self.device),
-            tree_layout=layout_of(batch, attention, self.smallest_window),
-            use_cache=False,
-        )
+        start, inputs = 0, {"input_ids": batch.token_ids_T[None]}
+        if batch.states_TH is not None:
+            start, inputs = batch.states_after, {"inputs_embeds": batch.states_TH[None]}
+        with self._only_layers(start, stop):
+            output = self.backbone(
+                **inputs,
+                position_ids=batch.depths_T[None],
+                # Four dimensions: transformers passes it on and makes no mask of its own. The layout says who sees whom.
+                attention_mask=torch.empty(1, 1, 1, 0, device=self.device),
+                tree_layout=layout_of(batch, attention, self.smallest_window),
+                use_cache=False,
+            )
         return output.last_hidden_state[0]
+
+    @contextmanager
+    def _only_layers(self, start: int, stop: int | None) -> Iterator[None]:
+        """The decoder as its layers ``start:stop`` alone; the last norm belongs to the last layer."""
+        if start == 0 and stop is None:
+            yield
+            return
+        decoder = self.decoder
+        layers, norm = decoder.layers, decoder.norm
+        decoder.layers = layers[start:stop]
+        if stop is not None:
+            decoder.norm = nn.Identity()
+        try:
+            yield
+        finally:
+            decoder.layers, decoder.norm = layers, norm
 
     def _best_attention(self) -> str:
         """FlexAttention on CUDA, but for float64, which its kernels do not know. On CPUs the fused kernel, but plain matrix
@@ -102,15 +137,36 @@ class PRMModel(nn.Module):
             return "segments" if dtype == torch.float64 else "flex"
         return "math" if dtype == torch.bfloat16 else "segments"
 
-    def read(self, hidden_SH: Tensor) -> Tensor:
+    def features(self, batch: TreeBatch, attention: str | None = None) -> Tensor:
+        """feature_SH: what the head reads of each sequence, before any scale."""
+        if batch.feature_SH is not None:
+            return batch.feature_SH
+        batch = batch.to(self.device)
+        return pool(self.hidden_states(batch, attention), batch, self.reading.readout)
+
+    def read(self, feature_SH: Tensor) -> Tensor:
         """logit_S in the head's precision (float32 for all but float64 models), whatever autocast is active."""
-        with torch.autocast(hidden_SH.device.type, enabled=False):
-            return self.head(hidden_SH.to(self.head.weight.dtype)).squeeze(-1)
+        with torch.autocast(feature_SH.device.type, enabled=False):
+            feature_SH = feature_SH.to(self.head.weight.dtype)
+            return self.head(feature_SH if self.scale is None else self.scale(feature_SH)).squeeze(-1)
 
     def forward(self, batch: TreeBatch, attention: str | None = None) -> Tensor:
         """logit_S, one per sequence, in the order in which the trees' sequences were given."""
-        hidden_TH = self.hidden_states(batch, attention)
-        return self.read(hidden_TH[batch.read_at_S.to(hidden_TH.device)])
+        return self.read(self.features(batch, attention))
+
+    def fit_scale(self, batches: Iterable[TreeBatch]) -> None:
+        """Standardise features by what the model, as it is, gives for the steps of these batches; no label is looked at.
+
+        Raises:
+            UserError: the model was made without a scale, or there are fewer than two steps.
+        """
+        if self.scale is None:
+            raise UserError("the model has no scale to fit; make it with Reading(scaled=True)")
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            self.scale.fit(self.features(batch) for batch in batches)
+        self.train(training)
 
     def reference_logits(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """logit_S from one padded sequence per prefix and transformers' own attention: the simple path, kept as reference."""
@@ -120,7 +176,15 @@ class PRMModel(nn.Module):
             row[: len(sequence)] = torch.as_tensor(sequence, device=self.device)
         real_BT = torch.arange(ids_BT.shape[1], device=self.device)[None, :] < lengths[:, None]
         output = self.backbone(input_ids=ids_BT, attention_mask=real_BT.long(), use_cache=False)
-        return self.read(output.last_hidden_state[torch.arange(len(sequences), device=self.device), lengths - 1])
+        features = []
+        for hidden_TH, sequence in zip(output.last_hidden_state, sequences, strict=True):
+            tokens = [len(sequence) - 1]
+            if self.reading.readout != "last":
+                code, step, stop = sequence.span
+                span = range(code if self.reading.readout == "mean" else step, stop)
+                tokens = [index for index in span if sequence[index] != sequence.separator] or tokens
+            features.append(hidden_TH[tokens].to(torch.promote_types(hidden_TH.dtype, torch.float32)).mean(0))
+        return self.read(torch.stack(features))
 
     def enable_gradient_checkpointing(self) -> None:
         """Recompute layers in the backward pass. Non-reentrant: the reentrant kind gives wrong forward-mode derivatives."""
@@ -138,7 +202,7 @@ def freeze_lower_layers(model: PRMModel, trained_layers: int) -> None:
     Raises:
         UserError: the number is not that of some layers.
     """
-    num_layers = model.decoder.config.num_hidden_layers
+    num_layers = len(model.decoder.layers)
     if not 1 <= trained_layers <= num_layers:
         raise UserError(f"setting 'trained_layers' is {trained_layers}; the backbone has {num_layers} layers")
     for name, parameter in lora_parameters(model):
@@ -190,8 +254,11 @@ def build_model(
     seed: int = 0,
     head_bias: bool = False,
     attention: str = "auto",
+    reading: Reading = PUBLISHED_READING,
 ) -> PRMModel:
     """A new model: frozen backbone from a source (see :mod:`dreamprm_code.prm.backbone`), new LoRA and head from ``seed``.
+
+    Without LoRA (``lora=None``) the head alone is trained.
 
     The head has no bias by default, so that it can be exported as sequence classification without loss (the released one has a
     bias). LoRA matrices and head are float32 unless the model is float64.
@@ -201,10 +268,12 @@ def build_model(
     """
     source = find_backbone(str(backbone), gguf_file)
     decoder = load_backbone(source, dtype, seed)
+    cut_backbone(decoder, reading.layers, reading.final_norm)
     model = PRMModel(
         wrap_with_lora(decoder, lora, seed + 1),
         make_head(decoder.config.hidden_size, head_bias, dtype, seed + 2),
         source,
         attention,
+        reading,
     )
     return model.eval() if lora is None or lora.dropout == 0.0 else model

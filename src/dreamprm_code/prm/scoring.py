@@ -21,8 +21,9 @@ from dreamprm_code.prm.checkpoint import load, save
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
+from dreamprm_code.prm.readout import PUBLISHED_READING, Reading
 from dreamprm_code.prm.sharding import is_sharded, shard_backbone
-from dreamprm_code.prm.trees import TokenTree, build_tree, collate, group_sequences
+from dreamprm_code.prm.trees import StepTokens, TokenTree, TreeBatch, build_tree, collate, group_sequences
 from dreamprm_code.records import Problem
 from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
@@ -85,12 +86,13 @@ class PRM:
         head_bias: bool = False,
         seed: int = 0,
         attention: str = "auto",
+        reading: Reading = PUBLISHED_READING,
     ) -> PRM:
         """An untrained PRM on a backbone; arguments as in :func:`build_model` and :class:`StepEncoder`.
 
         ``max_length`` defaults to what the backbone was made for; ``tokenizer`` to the backbone's own.
         """
-        model = build_model(backbone, lora, dtype, gguf_file, seed, head_bias, attention)
+        model = build_model(backbone, lora, dtype, gguf_file, seed, head_bias, attention, reading)
         tokenizer = tokenizer or load_tokenizer(find_backbone(str(backbone), gguf_file))
         return cls(model, StepEncoder(tokenizer, format, max_length or model.max_length, step_token), steps)
 
@@ -131,6 +133,17 @@ class PRM:
         """
         save(self.model, self.encoder, self.steps, Path(path))
 
+    def fit_scale(self, texts: Iterable[tuple[Problem, Sequence[str]]]) -> None:
+        """Standardise what the head reads (``Reading(scaled=True)``) on the steps of these programs; no label is looked at."""
+
+        def batches() -> Iterator[TreeBatch]:
+            for problem, programs in texts:
+                sequences = [sequence for program in self._encode(problem, self._prefixes(programs)) for sequence in program]
+                for group in group_sequences(sequences, self.max_tokens) if sequences else ():
+                    yield collate([build_tree([sequences[index] for index in group])])
+
+        self.model.fit_scale(batches())
+
     def shard_backbone(self, device: str | torch.device) -> None:
         """Spread a backbone that one device cannot hold over the devices of torchrun's processes.
 
@@ -146,8 +159,10 @@ class PRM:
 
     def score(self, problem: Problem, programs: Sequence[str], progress: Progress | None = None) -> list[list[float]]:
         """Probability of success after each step of each program. Code without steps (empty, not parsable) is one step."""
-        prefixes = [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
-        return self.score_prefixes(problem, prefixes, progress)
+        return self.score_prefixes(problem, self._prefixes(programs), progress)
+
+    def _prefixes(self, programs: Sequence[str]) -> list[list[str]]:
+        return [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
 
     def score_prefixes(
         self, problem: Problem, prefixes: Sequence[Sequence[str]], progress: Progress | None = None
@@ -157,7 +172,7 @@ class PRM:
         encoded = self._encode(problem, prefixes)
         copies = Counter(sequence for program in encoded for sequence in program)
         sequences = list(copies)
-        scores: dict[tuple[int, ...], float] = {}
+        scores: dict[StepTokens, float] = {}
         for group in group_sequences(sequences, self.max_tokens) if sequences else ():
             members = [sequences[index] for index in group]
             scores |= zip(members, self._scores_of(members), strict=True)
@@ -166,16 +181,13 @@ class PRM:
                 progress(done, total)
         return [[scores[sequence] for sequence in program] for program in encoded]
 
-    def _encode(self, problem: Problem, prefixes: Sequence[Sequence[str]]) -> list[list[tuple[int, ...]]]:
+    def _encode(self, problem: Problem, prefixes: Sequence[Sequence[str]]) -> list[list[StepTokens]]:
         """Ids of every prefix. Equal programs give equal tuples and are scored once, so that their scores are equal exactly."""
-        return [
-            [tuple(sequence) for sequence in self.encoder.encode_prefixes(problem, program)] if program else []
-            for program in prefixes
-        ]
+        return [self.encoder.encode_prefixes(problem, program) if program else [] for program in prefixes]
 
     def score_problems(self, requests: Iterable[tuple[Problem, Sequence[str]]]) -> Iterator[list[list[float]]]:
         """Scores of many problems' programs, in order; small trees share a pass. Memory stays bounded."""
-        waiting: list[tuple[TokenTree, list[tuple[int, ...]], list[list[tuple[int, ...]]]]] = []
+        waiting: list[tuple[TokenTree, list[StepTokens], list[list[StepTokens]]]] = []
 
         def flush() -> Iterator[list[list[float]]]:
             try:
@@ -190,7 +202,7 @@ class PRM:
             waiting.clear()
 
         for problem, programs in requests:
-            prefixes = [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
+            prefixes = self._prefixes(programs)
             encoded = self._encode(problem, prefixes)
             sequences = list(dict.fromkeys(sequence for program in encoded for sequence in program))
             tree = build_tree(sequences) if sequences else None
@@ -203,7 +215,7 @@ class PRM:
             waiting.append((tree, sequences, encoded))
         yield from flush()
 
-    def _scores_of(self, sequences: Sequence[tuple[int, ...]]) -> list[float]:
+    def _scores_of(self, sequences: Sequence[StepTokens]) -> list[float]:
         """One score per sequence; a tree that does not fit into the device's memory is halved until it does.
 
         Not with a sharded backbone: the other processes would not know of it.

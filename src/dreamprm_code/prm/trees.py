@@ -17,8 +17,8 @@ Several trees stand one after another in a :class:`TreeBatch` (a forest); there 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,38 @@ import torch
 from torch import Tensor
 
 
+class StepTokens(tuple[int, ...]):
+    """Token ids of a text that ends with a step, and where its program is: equal to another by the ids alone.
+
+    ``span``: index of the program's first token, of the step's first token, and one past the last token of both.
+    ``separator`` is the id of the tokens within that belong to no step (the step tokens), if there are any.
+    """
+
+    span: tuple[int, int, int]
+    separator: int | None
+
+    def __new__(cls, ids: Iterable[int], span: tuple[int, int, int], separator: int | None = None) -> StepTokens:
+        self = super().__new__(cls, ids)
+        self.span, self.separator = span, separator
+        return self
+
+    def __getnewargs__(self) -> tuple[tuple[int, ...], tuple[int, int, int], int | None]:
+        return tuple(self), self.span, self.separator
+
+
 @dataclass(frozen=True)
 class TokenTree:
-    """One trie. All arrays are int64; ``read_at_S[s]`` is the node at which sequence s ends, in the order given."""
+    """One trie. Arrays are int64, ``separators_T`` is boolean; ``read_at_S[s]`` is the node at which sequence s ends, in the
+    order given. ``spans_S3`` are the sequences' spans; None, like ``separators_T``, if they were not all :class:`StepTokens`.
+    """
 
     token_ids_T: np.ndarray
     depths_T: np.ndarray
     ends_T: np.ndarray
     read_at_S: np.ndarray
     num_sequence_tokens: int  # what separate, unpadded sequences would take
+    spans_S3: np.ndarray | None = None
+    separators_T: np.ndarray | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -81,7 +104,16 @@ def build_tree(sequences: Sequence[Sequence[int]]) -> TokenTree:
         open_length = len(array)
         read_at[index] = path[len(array) - 1]
     ends[path[:open_length]] = count
-    return TokenTree(token_ids, depths, ends, read_at, sum(map(len, arrays)))
+    spans, separators = _spans(sequences, token_ids)
+    return TokenTree(token_ids, depths, ends, read_at, sum(map(len, arrays)), spans, separators)
+
+
+def _spans(sequences: Sequence[Sequence[int]], token_ids_T: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    marked = [sequence for sequence in sequences if isinstance(sequence, StepTokens)]
+    if len(marked) < len(sequences):
+        return None, None
+    separators = [sequence.separator for sequence in marked if sequence.separator is not None]
+    return np.array([sequence.span for sequence in marked], dtype=np.int64), np.isin(token_ids_T, separators)
 
 
 def group_sequences(sequences: Sequence[Sequence[int]], max_tokens: int) -> list[list[int]]:
@@ -113,21 +145,23 @@ class TreeBatch:
     read_at_S: Tensor
     num_sequence_tokens: int = 0
     num_steps: list[int] = field(default_factory=list)  # scored sequences of each tree
-    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # attention layouts, see attention.py
+    spans_S3: Tensor | None = None
+    separators_T: Tensor | None = None
+    states_TH: Tensor | None = None  # hidden states after ``states_after`` layers, where they are known (trunk.py)
+    states_after: int = 0
+    feature_SH: Tensor | None = None  # what the head reads, where that is known (trunk.py)
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # attention layouts and reading weights
 
     @property
     def num_tokens(self) -> int:
         return self.token_ids_T.numel()
 
     def to(self, device: torch.device | str) -> TreeBatch:
-        """The same batch with its token ids, depths and read positions on a device; ``ends_T`` follows."""
+        """The same batch with its tensors on a device."""
         if self.token_ids_T.device == torch.device(device):
             return self
-        return TreeBatch(
-            *(tensor.to(device) for tensor in (self.token_ids_T, self.depths_T, self.ends_T, self.read_at_S)),
-            self.num_sequence_tokens,
-            self.num_steps,
-        )
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, cache={}, **moved)
 
 
 def collate(trees: Sequence[TokenTree]) -> TreeBatch:
@@ -140,4 +174,11 @@ def collate(trees: Sequence[TokenTree]) -> TreeBatch:
         torch.from_numpy(np.concatenate([tree.read_at_S + offset for tree, offset in zip(trees, offsets, strict=True)])),
         sum(tree.num_sequence_tokens for tree in trees),
         [len(tree.read_at_S) for tree in trees],
+        _joined([tree.spans_S3 for tree in trees]),
+        _joined([tree.separators_T for tree in trees]),
     )
+
+
+def _joined(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
+    known = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.concatenate(known)) if len(known) == len(arrays) else None

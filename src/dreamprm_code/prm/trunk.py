@@ -1,0 +1,74 @@
+"""The frozen part of a PRM, computed once per token tree.
+
+Where training moves LoRA in the last j layers only, the hidden states below them are the same in every epoch; where it moves
+the head alone, so is all that the head reads. :class:`FrozenTrunk` stands in the place of ``collate``: it gives the batch what
+it remembers of its trees, computing what it does not, and the model goes on from there. Each tree's states are computed in a
+pass of their own, kept or not, so that remembering changes no bit of any result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dreamprm_code.prm.model import PRMModel
+from dreamprm_code.prm.trees import TokenTree, TreeBatch, collate
+
+
+class FrozenTrunk:
+    """What is below the trained layers of ``model``, at most ``max_bytes`` of it in memory, on the model's device.
+
+    Parameters must be frozen (or not) before and stay so. ``autocast`` is the mixed precision in which the model is trained.
+    """
+
+    def __init__(self, model: PRMModel, max_bytes: float = float("inf"), autocast: torch.dtype | None = None):
+        self.model, self.max_bytes, self.autocast = model, max_bytes, autocast
+        self.layers = num_frozen_layers(model)
+        self.head_only = self.layers == len(model.decoder.layers)
+        self.num_bytes = 0
+        self._kept: dict[int, tuple[TokenTree, Tensor]] = {}  # by the tree's id, which stays its own while it is kept here
+
+    def collate(self, trees: Sequence[TokenTree]) -> TreeBatch:
+        """The trees as one batch, with their states below the trained layers, or what the head reads if it alone is trained."""
+        batch = collate(trees)
+        if self.layers == 0:
+            return batch
+        known = torch.cat([self._of(tree) for tree in trees])
+        return replace(batch, feature_SH=known) if self.head_only else replace(batch, states_TH=known, states_after=self.layers)
+
+    def _of(self, tree: TokenTree) -> Tensor:
+        if id(tree) in self._kept:
+            return self._kept[id(tree)][1]
+        found = self._compute(tree)
+        size = found.numel() * found.element_size()
+        if self.num_bytes + size <= self.max_bytes:
+            self._kept[id(tree)] = (tree, found)
+            self.num_bytes += size
+        return found
+
+    @torch.no_grad()
+    def _compute(self, tree: TokenTree) -> Tensor:
+        model, device = self.model, self.model.device
+        modes = {module: module.training for module in model.modules()}
+        model.eval()  # dropout below the trained layers, in which LoRA has no effect or a fixed one, would only blur it
+        try:
+            with torch.autocast(device.type, dtype=self.autocast, enabled=self.autocast is not None):
+                batch = collate([tree]).to(device)
+                return model.features(batch) if self.head_only else model.hidden_states(batch, stop=self.layers)
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+
+def num_frozen_layers(model: PRMModel) -> int:
+    """How many of the backbone's first layers hold no trainable parameter; 0 where one stands outside the layers."""
+    lowest = len(model.decoder.layers)
+    for name, parameter in model.backbone.named_parameters():
+        if parameter.requires_grad:
+            match = re.search(r"(?:^|\.)layers\.(\d+)\.", name)
+            lowest = min(lowest, int(match[1])) if match else 0
+    return lowest

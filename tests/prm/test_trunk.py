@@ -1,0 +1,129 @@
+"""The frozen part of a PRM is computed once per tree, and remembering it changes no bit."""
+
+import pytest
+import torch
+from prm_samples import ONE_STEP, OTHER_END, TWO_STEPS, make_problem, tiny_model
+from torch.autograd import forward_ad
+from torch.func import functional_call
+
+from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.model import PRMModel, freeze_lower_layers
+from dreamprm_code.prm.readout import Reading
+from dreamprm_code.prm.trees import TokenTree, build_tree, collate
+from dreamprm_code.prm.trunk import FrozenTrunk
+
+
+def make_model(trained_layers: int, readout: str = "mean", **settings) -> PRMModel:
+    """Four layers, one kind of which has a sliding window; 0 trained layers = no LoRA."""
+    settings = {"lora": None} if trained_layers == 0 else settings
+    model = tiny_model("tiny-window", reading=Reading(readout), **settings)
+    if trained_layers:
+        freeze_lower_layers(model, trained_layers)
+    return model
+
+
+@pytest.fixture
+def trees(tokenizer) -> list[TokenTree]:
+    encoder = StepEncoder(tokenizer)
+    groups = [[TWO_STEPS, OTHER_END], [ONE_STEP], [OTHER_END, ONE_STEP]]
+    problems = [make_problem(f"Problem {index}.") for index in range(len(groups))]
+    return [
+        build_tree([step for code in group for step in encoder.encode_program(problem, code)])
+        for problem, group in zip(problems, groups, strict=True)
+    ]
+
+
+def batches_of(trees: list[TokenTree]) -> list[list[TokenTree]]:
+    """Two epochs: the same trees in other company."""
+    return [[trees[0]], [trees[1], trees[2]], [trees[2], trees[0]], [trees[1]]]
+
+
+def train(model: PRMModel, trees: list[TokenTree], make_batch) -> list[torch.Tensor]:
+    """Losses, derivatives along a direction, and the parameters after some Adam steps."""
+    optimizer = torch.optim.Adam(model.trainable_parameters(), lr=0.01)
+    results = []
+    for group in batches_of(trees):
+        loss = model(make_batch(group)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad(), forward_ad.dual_level():
+            theta = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+            duals = {name: forward_ad.make_dual(value, torch.ones_like(value)) for name, value in theta.items()}
+            logit_S = functional_call(model, duals, (make_batch(group), "math"))
+            results += [loss.detach(), forward_ad.unpack_dual(logit_S).tangent]
+    return [*results, *(parameter.detach() for parameter in model.trainable_parameters())]
+
+
+@pytest.mark.parametrize("trained_layers", [0, 1, 3])
+@pytest.mark.parametrize("readout", ["last", "mean"])
+def test_training_gives_the_same_bits_with_and_without_a_memory(trees, trained_layers, readout):
+    found = []
+    for max_bytes in (float("inf"), 0.0):
+        model = make_model(trained_layers, readout)
+        trunk = FrozenTrunk(model, max_bytes)
+        assert trunk.layers == 4 - trained_layers and trunk.head_only == (trained_layers == 0)
+        found.append(train(model, trees, trunk.collate))
+        assert (trunk.num_bytes > 0) == (max_bytes > 0)
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+    assert max(tangent.abs().max() for tangent in found[0][1 : 2 * len(batches_of(trees)) : 2]) > 0
+    whole = train(make_model(trained_layers, readout), trees, collate)  # all layers in one pass over the whole batch
+    for one, other in zip(found[0], whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("trained_layers", [0, 2])
+def test_what_is_frozen_is_computed_once_per_tree(trees, trained_layers):
+    model = make_model(trained_layers)
+    calls = [0] * 4
+    for index, layer in enumerate(model.decoder.layers):
+        layer.register_forward_hook(lambda *_, index=index: calls.__setitem__(index, calls[index] + 1))
+    trunk = FrozenTrunk(model)
+    for group in batches_of(trees):
+        model(trunk.collate(group)).sum().backward()
+    above = len(batches_of(trees)) if trained_layers else 3
+    assert calls == [3] * (4 - trained_layers) + [above] * trained_layers
+    rows = [len(tree.read_at_S) if trained_layers == 0 else tree.num_tokens for tree in trees]
+    assert trunk.num_bytes == sum(rows) * 64 * 4
+
+
+def test_the_memory_is_bounded(trees):
+    model = make_model(2)
+    sizes = [tree.num_tokens * 64 * 4 for tree in trees]
+    trunk = FrozenTrunk(model, max_bytes=sizes[0] + sizes[1])
+    before = model(trunk.collate(trees)).detach()
+    assert trunk.num_bytes == sizes[0] + sizes[1]
+    assert torch.equal(model(trunk.collate(trees)).detach(), before)
+    assert trunk.num_bytes == sizes[0] + sizes[1]
+
+
+def test_a_fully_trained_model_has_no_trunk(trees):
+    model = tiny_model("tiny-window")
+    trunk = FrozenTrunk(model)
+    batch = trunk.collate(trees)
+    assert trunk.layers == 0 and batch.states_TH is None and batch.feature_SH is None
+
+
+def test_dropout_and_gradient_checkpointing_stay_above(trees):
+    from dreamprm_code.prm.model import LoraSettings
+
+    model = make_model(2, lora=LoraSettings(dropout=0.5)).train()
+    model.enable_gradient_checkpointing()
+    trunk, other = FrozenTrunk(model), FrozenTrunk(model, 0.0)
+    assert torch.equal(trunk.collate(trees).states_TH, other.collate(trees).states_TH)
+    assert all(module.training for module in model.modules())
+    batch = trunk.collate(trees)
+    assert not torch.equal(model(batch), model(batch))
+    model(batch).sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.trainable_parameters())
+
+
+def test_mixed_precision_is_that_of_training(trees):
+    model = make_model(2)
+    trunk = FrozenTrunk(model, autocast=torch.bfloat16)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mixed, whole = model(trunk.collate(trees)), model(collate(trees))
+    with torch.no_grad():
+        precise = model(collate(trees))
+    assert (mixed - whole).abs().max() < 0.5 * (precise - whole).abs().max() or torch.equal(mixed, whole)
