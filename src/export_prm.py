@@ -8,15 +8,15 @@ The checkpoint is a folder of ours or the released reward_model_step_N.pt. The R
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.prm.export import export
+from dreamprm_code.prm.export import ARCHITECTURES, export
 from dreamprm_code.prm.scoring import PRM
-from dreamprm_code.settings import FrozenSettings
+from dreamprm_code.settings import FrozenSettings, OneOf
 
 
 class Config(FrozenSettings):
@@ -26,6 +26,11 @@ class Config(FrozenSettings):
     gguf_file: str | None = Field(None, description="GGUF file within base_model")
     lora_alpha: float | None = Field(None, description="LoRA alpha of a released checkpoint (published: 16)")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="precision of the weights written")
+    architecture: Annotated[str, OneOf(("auto", *ARCHITECTURES))] = Field(
+        "auto",
+        description="sequence or token classification, or the backbone's states with the head beside them; auto: the "
+        "first of these that gives this PRM's scores",
+    )
 
 
 def main(config: Config) -> None:
@@ -37,8 +42,8 @@ def main(config: Config) -> None:
         device="cpu",
         dtype=torch.float32,
     )
-    architecture = export(prm, config.output, getattr(torch, config.dtype))
-    print(f"export_prm: wrote {config.output} ({architecture}, {config.dtype}); see its README.md")
+    written = export(prm, config.output, getattr(torch, config.dtype), config.architecture)
+    print(f"export_prm: wrote {config.output} ({written}, {config.dtype}); see its README.md")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
+from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.model import PRMModel, build_model, lora_parameters
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.records import Problem
@@ -83,3 +87,17 @@ def tiny_prm(tokenizer: PreTrainedTokenizerFast, **settings) -> PRM:
     prm = PRM.create("random:tiny", tokenizer=tokenizer, **settings)
     scatter_weights(prm.model)
     return prm
+
+
+def plain_backbone(folder: Path, tokenizer, shape: str = "tiny", seed: int = 0) -> Path:
+    """A folder of transformers with random weights and the tokenizer, as a base model on disk."""
+    settings = dict(SHAPES[shape])
+    torch.manual_seed(seed)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def assert_equal_scores(left: PRM, right: PRM, problem, tolerance: float = 1e-6) -> None:
+    for one, other in zip(left.score(problem, PROGRAMS), right.score(problem, PROGRAMS), strict=True):
+        assert one == pytest.approx(other, abs=tolerance)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from prm_samples import PROGRAMS, TWO_STEPS, scatter_weights, tiny_prm
+from prm_samples import PROGRAMS, TWO_STEPS, assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -26,20 +26,6 @@ from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.export import export
 from dreamprm_code.prm.input_text import prm_text, program_prefixes
 from dreamprm_code.prm.model import LoraSettings, lora_parameters
-
-
-def plain_backbone(folder: Path, tokenizer, shape: str = "tiny", seed: int = 0) -> Path:
-    """A folder of transformers with random weights and the tokenizer, as a base model on disk."""
-    settings = dict(SHAPES[shape])
-    torch.manual_seed(seed)
-    AutoModelForCausalLM.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-def assert_equal_scores(left: PRM, right: PRM, problem, tolerance: float = 1e-6) -> None:
-    for one, other in zip(left.score(problem, PROGRAMS), right.score(problem, PROGRAMS), strict=True):
-        assert one == pytest.approx(other, abs=tolerance)
 
 
 def test_the_folder_has_the_same_bytes_whatever_the_order_of_a_set(tmp_path, tokenizer):
