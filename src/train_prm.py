@@ -13,6 +13,7 @@ after an interruption: it goes on from the last resume checkpoint.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,12 +24,15 @@ from cli import run_stage
 from dreamprm_code.bilevel import OutcomeSettings, TrainConfig, build_training_data, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.bilevel.start import earlier_labels, mixed_with_scores, step_scores
+from dreamprm_code.bilevel.trainer import AUTOCAST
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.model import LoraSettings, freeze_lower_layers
+from dreamprm_code.prm.readout import READOUTS, Reading
 from dreamprm_code.prm.scoring import best_dtype
+from dreamprm_code.prm.trunk import FrozenTrunk, available_bytes
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.settings import OneOf
@@ -50,9 +54,21 @@ class Config(RunSettings, TrainConfig, OutcomeSettings):
     target_modules: list[str] = Field(list(LoraSettings().target_modules), description="projections that get LoRA")
     trained_layers: int | None = Field(
         None,
-        ge=1,
-        description="LoRA moves in so many last layers only: backward and forward-mode passes end there (default: all)",
+        ge=0,
+        description="LoRA moves in so many last layers only: backward and forward-mode passes end there; 0 = no LoRA, the head "
+        "alone (default: all)",
     )
+    trunk_cache: Literal["auto", "memory", "off"] = Field(
+        "auto",
+        description="states below the trained layers are computed once and kept: as far as half of the free memory holds them, "
+        "all, or none; changes no bit of the result",
+    )
+    readout: Annotated[str, OneOf(READOUTS)] = Field(
+        "last", description="the head reads the token that ends a step, or the mean over the program's or the step's tokens"
+    )
+    layers: int | None = Field(None, ge=1, description="the head reads the states after so many layers (default: all)")
+    final_norm: bool = Field(True, description="the backbone's last norm before the head (without it: export as states only)")
+    scaled: bool = Field(False, description="the head reads standardised features; it then learns at lr 1e-2 or so")
     head_bias: bool = Field(
         False, description="a bias in the head (the released code's; export then needs token classification)"
     )
@@ -101,7 +117,7 @@ def identity_of(config: Config) -> dict[str, object]:
         "windows",
         "split_file",
     )  # what they hold is known by the data's fingerprint
-    memory = ("gradient_checkpointing", "shard_backbone")  # they change no result
+    memory = ("gradient_checkpointing", "shard_backbone", "trunk_cache")  # they change no result
     values = {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
@@ -125,15 +141,16 @@ def main(config: Config) -> None:
     identity = identity_of(config)
     check_resume(labels_path, {**config.identity(), **identity})
     problems, labels, solutions = read_inputs(config)
-    device = torch.device("cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = training_device(config.device)
     scores = {}
     if config.mix_with is not None:
         other = PRM.from_pretrained(config.mix_with, device=device)
         scores = step_scores(other, problems, labels, config.max_functions, config.granularity)
         del other
+    lora = LoraSettings(config.lora_rank, config.lora_alpha, config.lora_dropout, tuple(config.target_modules))
     prm = PRM.create(
         config.backbone,
-        lora=LoraSettings(config.lora_rank, config.lora_alpha, config.lora_dropout, tuple(config.target_modules)),
+        lora=None if config.trained_layers == 0 else lora,
         dtype=best_dtype(device) if config.dtype == "auto" else DTYPES[config.dtype],
         gguf_file=config.gguf_file,
         format=config.format,
@@ -141,13 +158,13 @@ def main(config: Config) -> None:
         steps=StepSettings(config.max_functions, config.granularity),
         head_bias=config.head_bias,
         seed=config.seed,
+        reading=Reading(config.readout, config.layers, config.final_norm, config.scaled),
     )
-    if config.trained_layers is not None:
+    if config.trained_layers:
         freeze_lower_layers(prm.model, config.trained_layers)
     if config.gradient_checkpointing:
         prm.model.enable_gradient_checkpointing()
     if config.shard_backbone:
-        device = training_device(config.device)
         Processes.from_environment(device)
         prm.shard_backbone(device)
     data = build_training_data(
@@ -167,6 +184,12 @@ def main(config: Config) -> None:
         data = earlier_labels(data, config.start_labels)
     elif config.mix_with is not None:
         data = mixed_with_scores(data, scores)
+    if not config.shard_backbone:  # its passes are collective, those of a trunk each process's own
+        prm.model.to(device)
+        bound = {"auto": available_bytes(device) / 2, "memory": float("inf"), "off": 0.0}[config.trunk_cache]
+        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[config.autocast]).collate)
+    if config.scaled:
+        prm.model.fit_scale(data.collate([unit.item]) for unit in (*data.inner, *data.outer))
     result = train(config, data, out_dir, prm.model, identity)
     if result.is_first_process or config.shard_backbone:
         prm.save_pretrained(out_dir / "prm")

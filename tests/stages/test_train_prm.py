@@ -133,6 +133,28 @@ def test_trained_layers_moves_lora_in_the_last_layers_only(config):
     assert moved and all(value == (".layers.1." in name) for name, value in moved.items())
 
 
+def test_keeping_the_frozen_layers_states_changes_no_bit(config, tmp_path):
+    files = ("corrected_labels.jsonl", "prm/head.safetensors", "prm/adapter_model.safetensors")
+    found = []
+    for trunk_cache in ("memory", "off"):
+        out_dir = tmp_path / trunk_cache
+        train_prm.main(config.with_changes(trained_layers=1, lr=0.01, trunk_cache=trunk_cache, out_dir=out_dir))
+        found.append([(out_dir / name).read_bytes() for name in files])
+    assert found[0] == found[1]
+
+
+def test_the_head_alone_on_scaled_means_of_a_cut_backbone(config):
+    reading = {"readout": "mean", "layers": 1, "final_norm": False, "scaled": True}
+    train_prm.main(config.with_changes(trained_layers=0, lr=0.01, **reading))
+    saved = json.loads((config.data_dir / "prm" / "prm_config.json").read_text())
+    assert saved["reading"] == reading and saved["lora"] is None
+    prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
+    assert prm.model.scale.mean.abs().max() > 0 and prm.model.head.weight.abs().max() > 0.01
+    known = {row.question_id: row for row in read_rows(config.problems, Problem)}
+    (scores,) = prm.score(known["m0"], [PROGRAM.format(n=1)])
+    assert len(scores) == 3 and len(set(scores)) == 3
+
+
 def test_programs_that_cannot_be_used_are_counted(config):
     meta = [solution(f"m{i}", k, k == 0) for i in range(3) for k in range(2)]
     empty = solution("m0", 3, False).model_copy(update={"code": "", "output": "no code"})

@@ -53,9 +53,8 @@ class FrozenOutputs:
         finally:
             for hook in hooks:
                 hook.remove()
-        complete = bool(self.modules) and len(outputs) == len(self.modules)
-        self._bytes += size if complete else 0
-        self.batches.append(outputs if complete else None)
+        self._bytes += size if outputs else 0  # none at all where they did not fit
+        self.batches.append(outputs or None)
 
     @contextmanager
     def replaying(self, batch: int) -> Iterator[None]:
@@ -76,10 +75,11 @@ class FrozenOutputs:
 
             return forward
 
-        for module in self.modules:
+        modules = list(outputs)  # those that ran: layers below the trained ones may be known (prm/trunk.py)
+        for module in modules:
             module.forward = forward_of(module)
         try:
             yield
         finally:
-            for module in self.modules:
+            for module in modules:
                 del module.forward

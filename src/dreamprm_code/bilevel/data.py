@@ -24,7 +24,7 @@ from dreamprm_code.bilevel.settings import PUBLISHED_ROLES, OutcomeSettings
 from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData, Unit, coin, fold_of_each
 from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
-from dreamprm_code.prm.trees import build_tree, collate
+from dreamprm_code.prm.trees import StepTokens, build_tree, collate
 from dreamprm_code.records import Problem, Solution, StepLabel
 
 OUTCOME_COUNTS = (
@@ -63,9 +63,9 @@ def sides_of(question_ids: Iterable[str], roles: OutcomeSettings, seed: int) -> 
 class _Program:
     """Token sequences of one program's wanted steps: labelled ones with their table rows, and the whole with its outcome."""
 
-    labelled: list[list[int]]
+    labelled: list[StepTokens]
     rows: tuple[int, ...] = ()
-    whole: list[list[int]] = field(default_factory=list)
+    whole: list[StepTokens] = field(default_factory=list)
     outcomes: tuple[float, ...] = ()
 
 

@@ -33,7 +33,7 @@ from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.bilevel.validation import validate
 from dreamprm_code.errors import UserError
 
-_AUTOCAST = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class BiLevelRun:
         model.to(device)
         self.dropout = has_dropout(model)
         self.table = self._table().to(device)
-        self.passes = Passes(model, data.collate, device, self.processes, config.micro_tokens, _AUTOCAST[config.autocast])
+        self.passes = Passes(model, data.collate, device, self.processes, config.micro_tokens, AUTOCAST[config.autocast])
         self.inner = InnerLevel(
             self.passes,
             self.table,

@@ -2,13 +2,13 @@
 
 * ``sequence``: ``<Model>ForSequenceClassification`` with one label, ``model.*`` and ``score.weight``, for heads without bias;
 * ``token``: ``<Model>ForTokenClassification``, which keeps a bias (the released head has one);
-* ``states``: the plain ``<Model>`` with the head beside it in ``score.safetensors``, for a PRM that reads what no classification
-  model can: a mean over the program's tokens, or states before the last norm. The card shows how to compute its scores with
-  transformers; nothing serves it.
+* ``states``: the plain ``<Model>`` with the head beside it in ``score.safetensors``, for a PRM that reads what no
+  classification model can: a mean over the program's tokens, or states before the last norm. The card shows how to compute its
+  scores with transformers; nothing serves it.
 
 A scale of the features is folded into the head, which then has a bias; layers that were cut off are not in the configuration.
-That holds what the readers need: ``problem_type`` "multi_label_classification" (they then apply a sigmoid), ``pad_token_id``, no
-token-classification bias, no classifier dropout.
+That holds what the readers need: ``problem_type`` "multi_label_classification" (they then apply a sigmoid), ``pad_token_id``,
+no token-classification bias, no classifier dropout.
 """
 
 from __future__ import annotations

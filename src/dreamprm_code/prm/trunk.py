@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -62,6 +63,11 @@ class FrozenTrunk:
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory of the device that nothing uses now."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def num_frozen_layers(model: PRMModel) -> int:
