@@ -10,6 +10,7 @@ from engine_costs import Measured, matmul_rate, measure, sequence_flops, tree_fl
 from engine_workload import ProblemTokens, load
 
 from dreamprm_code.prm.model import PRMModel, build_model, cast_lora
+from dreamprm_code.prm.readout import Reading
 from dreamprm_code.prm.trees import build_tree, collate, group_sequences
 
 
@@ -105,6 +106,10 @@ def main(args: argparse.Namespace) -> None:
         print(f"largest difference of scores: {(tree.result - separate.result).abs().max():.1e}")
     else:
         _print_row("token trees", tree_tokens, tree, tree.cost(device), device)
+    model.reading = Reading("mean")
+    mean = measure(lambda: score_trees(model, problems, args.max_tokens, args.attention), device, args.repeats)
+    _print_row("token trees, mean of the code", tree_tokens, mean, tree.cost(device), device)
+    model.reading = Reading()
     rate = matmul_rate(model, largest, device, dtype)
     bound = tree_flops(model, trees) / rate
     reached = bound / tree.cost(device)

@@ -13,9 +13,11 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_dicts
 from dreamprm_code.prm.backbone import SHAPES, find_backbone, load_tokenizer
 from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.trees import StepTokens
 from dreamprm_code.records import Problem
 
 _VOCABULARY = 40000  # generated ids stay below this, so that every full-size shape can embed them
+_STEP_TOKEN = 5  # they begin at 16
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,10 @@ class ProblemTokens:
     """``programs[p][k]``: ids of the k-th prefix of program p."""
 
     name: str
-    programs: list[list[list[int]]]
+    programs: list[list[StepTokens]]
 
     @property
-    def sequences(self) -> list[list[int]]:
+    def sequences(self) -> list[StepTokens]:
         return [prefix for program in self.programs for prefix in program]
 
 
@@ -78,8 +80,11 @@ def generate(generator: np.random.Generator, candidates: int, format: str, vocab
     for _ in range(candidates):
         text, prefixes = list(head), []
         for _ in range(int(generator.integers(3, 6))):
-            text = text + tokens(int(generator.integers(60, 161))) + ([5] if format == "native" else [])
-            prefixes.append(text + (closing if format == "released" else []))
+            step = len(text)
+            text = text + tokens(int(generator.integers(60, 161)))
+            span = (len(head), step, len(text))
+            text = text + ([_STEP_TOKEN] if format == "native" else [])
+            prefixes.append(StepTokens(text + (closing if format == "released" else []), span, _STEP_TOKEN))
         programs.append(prefixes)
     return ProblemTokens("generated", programs)
 

@@ -35,7 +35,7 @@ from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
 from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.model import PUBLISHED_LORA, PRMModel, build_model, freeze_lower_layers
 from dreamprm_code.prm.readout import READOUTS, Reading
-from dreamprm_code.prm.trees import StepTokens, TokenTree, TreeBatch, build_tree, collate
+from dreamprm_code.prm.trees import TokenTree, TreeBatch, build_tree, collate
 from dreamprm_code.prm.trunk import FrozenTrunk
 
 Collate = Callable[[Sequence[TokenTree]], TreeBatch]
@@ -72,19 +72,6 @@ def make_model(args: argparse.Namespace, trained_layers: int) -> PRMModel:
     if trained_layers:
         freeze_lower_layers(model, trained_layers)
     return model.to(args.device)
-
-
-def trees_of(args: argparse.Namespace) -> list[TokenTree]:
-    """One tree per problem. Generated token ids have no text: their programs begin where the problem's first two part."""
-    trees = []
-    for problem in engine_workload.load(args):
-        steps = problem.sequences
-        if not isinstance(steps[0], StepTokens):
-            first, other = problem.programs[0][0], problem.programs[-1][0]
-            start = next(index for index, (one, two) in enumerate(zip(first, other, strict=False)) if one != two)
-            steps = [StepTokens(step, (start, start, len(step) - 1), step[-1]) for step in steps]
-        trees.append(build_tree(steps))
-    return trees
 
 
 @torch.no_grad()
@@ -138,7 +125,7 @@ def correction(
 def main() -> None:
     args = parse_arguments()
     torch.set_num_threads(args.threads)
-    trees = trees_of(args)
+    trees = [build_tree(problem.sequences) for problem in engine_workload.load(args)]
     tokens, steps = sum(tree.num_tokens for tree in trees), sum(len(tree.read_at_S) for tree in trees)
     device = torch.device(args.device)
     print(f"{args.layers} layers of {args.hidden}, {args.dtype}, {device}, {args.threads} threads, readout {args.readout}")
