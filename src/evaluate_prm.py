@@ -94,9 +94,7 @@ def main(config: Config) -> None:
         )
     if all(solution.passed is None for solution in candidates):
         raise UserError(f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py, and name its output")
-    known = {problem.question_id: problem for problem in train_problems}
-    shown = [row for row in training.solutions if row.question_id in known]
-    training = replace(training, solutions=shown, problems=[known[name] for name in {row.question_id: 0 for row in shown}])
+    training = training.among(train_problems)
 
     def open_prm() -> PRM:
         return PRM.from_pretrained(checkpoint, config.base_model, gguf_file=config.gguf_file, device=config.device)
@@ -109,8 +107,6 @@ def main(config: Config) -> None:
         counts.update({f"public_tests_{name}": number for name, number in ran.items()})
     sets = candidate_sets(problems, candidates, scores)
     evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)
-    write_rows(out_dir / "selections.jsonl", evaluation.chosen)
-    write_rows(out_dir / "table.jsonl", evaluation.all_rows)
     counts.update(
         problems=len(sets),
         candidates=len(candidates),
@@ -119,7 +115,8 @@ def main(config: Config) -> None:
         problems_with_fewer_candidates=evaluation.pool.num_fewer,
         unparsable=sum(split_program(row.code).fallback is not None for row in candidates if row.code.strip()),
     )
-    for name in ("selections.jsonl", "table.jsonl"):
+    for name, rows in (("selections.jsonl", evaluation.chosen), ("table.jsonl", evaluation.all_rows)):
+        write_rows(out_dir / name, rows)
         inputs = [out_dir / "test_scores.jsonl", solutions_path]
         write_manifest(out_dir / name, **made_by, identity={}, inputs=inputs, counts=counts)
 
@@ -127,9 +124,8 @@ def main(config: Config) -> None:
         print(f"evaluate_prm: the step labels of {config.data_dir} are of another split than the checkpoint's: not shown")
         training = replace(training, step_labels=(), solutions=(), problems=())
     if training.solutions:
-        source = config.data_dir / "cof_solutions.jsonl"
-        path = out_dir / "train_scores.jsonl"
-        training = replace(training, scores=scorer.score(train_problems, training.solutions, path, source, **made_by)[0])
+        where = out_dir / "train_scores.jsonl", config.data_dir / "cof_solutions.jsonl"
+        training = replace(training, scores=scorer.score(train_problems, training.solutions, *where, **made_by)[0])
     details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": config.problems}
     details |= {"aggregation": config.aggregation, "seed": str(config.seed), "commit": git_commit() or "unknown"}
     report = EvaluationReport(

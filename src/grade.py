@@ -14,7 +14,7 @@ import hashlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,13 +22,13 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.files import manifest_path
 from dreamprm_code.grading import GradeRequest, GradingError, open_grader
 from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import RowAppender, iter_rows
-from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
+from dreamprm_code.manifest import check_outputs, check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
+from dreamprm_code.problems.livecodebench import check_results_can_hold
 from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import Problem, Solution
@@ -54,7 +54,8 @@ class Config(ProblemSettings, GradingSettings):
 
 
 def main(config: Config) -> None:
-    check_outputs(config)
+    outputs = {"--out": config.out, "--livecodebench-results": config.livecodebench_results}
+    check_outputs("grade", outputs, {"--solutions": config.solutions, "--problems": Path(config.problems)})
     settings = config.grader_config(config.workers, all_tests=config.all_tests, keep_outputs=True, compat=config.compat)
     inputs = [path for path in (Path(config.problems), config.solutions) if path.is_file()]
     known_problems = sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
@@ -68,7 +69,7 @@ def main(config: Config) -> None:
     if unknown:
         raise GradingError(f"{config.solutions}: no problem {unknown[0]!r} in {config.problems} ({len(unknown)} such problems)")
     if config.livecodebench_results is not None:
-        check_results_can_hold(config.solutions, wanted)
+        check_results_can_hold(wanted, config.solutions)
     graded: dict[tuple, bytes] = {}
     counts: Counter[str] = Counter()
 
@@ -106,50 +107,6 @@ def main(config: Config) -> None:
 
 def say(text: str) -> None:
     print(f"grade: {text}", file=sys.stderr)
-
-
-def check_outputs(config: Config) -> None:
-    """Refuse to write over the inputs, or to replace a file that this stage has not written.
-
-    Raises:
-        GradingError: names the file and the flag.
-    """
-    outputs = {"--out": config.out}
-    results = config.livecodebench_results
-    if results is not None:
-        outputs["--livecodebench-results"] = results
-    inputs = {"--solutions": config.solutions, "--problems": Path(config.problems)}
-    for flag, path in outputs.items():
-        for other, taken in inputs.items():
-            if any(_same_file(written, taken) for written in (path, manifest_path(path))):
-                raise GradingError(f"{path}: {flag} would write over {other}; choose another {flag}")
-        if path.exists() and path.stat().st_size and (read_manifest(path) or {}).get("stage") != "grade":
-            raise GradingError(f"{path}: was not written by grade.py; choose another {flag}, or move this file away")
-    if results is not None and (
-        results.resolve() in (config.out.resolve(), manifest_path(config.out).resolve()) or _same_file(results, config.out)
-    ):
-        raise GradingError(f"{results}: --livecodebench-results would write over --out; choose another --livecodebench-results")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
-def check_results_can_hold(solutions: Path, keys: Collection[tuple]) -> None:
-    """LiveCodeBench's form numbers the programs of a problem 0, 1, 2 ...
-
-    Raises:
-        GradingError: names the problem whose programs cannot be written so.
-    """
-    indices: dict[str, set[int]] = {}
-    for question_id, solution_idx in keys:
-        indices.setdefault(question_id, set()).add(solution_idx)
-    for question_id, found in indices.items():
-        if max(found) != len(found) - 1:
-            raise GradingError(
-                f"{solutions}: the programs of {question_id!r} are not numbered 0 to {len(found) - 1}, as "
-                "--livecodebench-results needs them; number them so or leave the flag out"
-            )
 
 
 def _missing(

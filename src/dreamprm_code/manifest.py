@@ -110,3 +110,27 @@ def check_resume(output: str | Path, identity: Mapping[str, Any]) -> None:
             f"{output} was made with other settings ({details}); "
             "choose another data directory, or move this file and its .meta.json away to start again"
         )
+
+
+def check_outputs(stage: str, outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
+    """Refuse to write over an input or another output, or to replace a file that the stage has not written.
+
+    Both map flags to paths; an output that is None is not written.
+
+    Raises:
+        ManifestError: names the file and the flag.
+    """
+    taken = dict(inputs)
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        for other, used in taken.items():
+            if any(_is_same_file(written, used) for written in (path, manifest_path(path))):
+                raise ManifestError(f"{path}: {flag} would write over {other}; choose another {flag}")
+        if path.exists() and path.stat().st_size and (read_manifest(path) or {}).get("stage") != stage:
+            raise ManifestError(f"{path}: was not written by {stage}.py; choose another {flag}, or move this file away")
+        taken |= {flag: path, f"the manifest of {flag}": manifest_path(path)}
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))

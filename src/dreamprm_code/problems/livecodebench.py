@@ -145,6 +145,23 @@ def write_livecodebench_results(path: str | Path, problems: Iterable[Problem], s
     write_bytes_atomic(path, [json.dumps(entries, ensure_ascii=False, indent=1).encode(), b"\n"])
 
 
+def check_results_can_hold(keys: Iterable[tuple[str, int]], where: str | Path) -> None:
+    """A results file numbers the programs of a problem 0, 1, 2 ...; ``keys`` are (question_id, solution_idx).
+
+    Raises:
+        ResultsError: names the problem whose programs cannot be written so.
+    """
+    indices: dict[str, set[int]] = {}
+    for question_id, solution_idx in keys:
+        indices.setdefault(question_id, set()).add(solution_idx)
+    for question_id, found in indices.items():
+        if max(found) != len(found) - 1:
+            raise ResultsError(
+                f"{where}: the programs of {question_id!r} are not numbered 0 to {len(found) - 1}, as a results file of "
+                "LiveCodeBench needs them; number them so, or ask for none"
+            )
+
+
 def _entry(path: str | Path, problem: Problem, rows: list[Solution]) -> dict[str, Any]:
     if [row.solution_idx for row in rows] != list(range(len(rows))):
         raise ResultsError(f"{path}: the solutions of {problem.question_id!r} are not numbered 0 to {len(rows) - 1}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,13 @@ class TrainingPart:
     solutions: Sequence[Solution] = ()
     scores: Mapping[tuple[str, int], SolutionScores] = field(default_factory=dict)
     best_step: int | None = None
+
+    def among(self, problems: Iterable[Problem]) -> TrainingPart:
+        """With the programs of these problems alone."""
+        known = {problem.question_id: problem for problem in problems}
+        solutions = [row for row in self.solutions if row.question_id in known]
+        shown = dict.fromkeys(row.question_id for row in solutions)
+        return replace(self, solutions=solutions, problems=[known[question_id] for question_id in shown])
 
 
 def read_training_part(data_dir: Path, out_dir: Path, num_programs: int) -> TrainingPart:
