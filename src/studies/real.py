@@ -1,0 +1,306 @@
+"""Does the PRM choose better programs on unseen real problems? Every arm and control on one table.
+
+    python src/studies/real.py --config configs/real.yaml --evaluate validation      choose settings here
+    python src/studies/real.py --config configs/real.yaml --evaluate test            once, when they are chosen
+
+Reads what stages 1 to 3 wrote under the data directory: cof_solutions.jsonl, step_labels.jsonl, meta_solutions.jsonl and
+validation_solutions.jsonl or test_solutions.jsonl. The backbone is frozen; what it gives at every step is computed once and kept
+(features/), and the arms are heads on it. Writes candidates.jsonl and scores.jsonl (outcomes and scores, no texts) and table.md
+under out_dir; run again, it does only what is missing. The protocol stands in docs/studies.md.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import from_clone  # noqa: F401
+import torch
+from pydantic import Field
+from torch import Tensor
+from tqdm import tqdm
+
+from cli import run_stage
+from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.trainer import train
+from dreamprm_code.bilevel.units import TrainingData, Unit
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_bytes_atomic, write_rows
+from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
+from dreamprm_code.prm.readout import READOUTS, FeatureScale
+from dreamprm_code.problems.settings import RunSettings
+from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.selection.aggregation import aggregate
+from dreamprm_code.settings import OneOf
+from dreamprm_code.steps import split_program
+from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
+from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, by_functions, lines_of, markdown, pools_of
+from dreamprm_code.study.step_features import StepFeatures
+
+
+DTYPES = ("float32", "bfloat16")
+
+
+class Arm(NamedTuple):
+    """What the inner level reads (Monte-Carlo labels, whole programs with outcomes), what the outer level learns, and the
+    readout of the head (None: the run's). ``reader`` is the backbone or n-grams of the program."""
+
+    step_labels: bool = True
+    outcomes: bool = True
+    learn: str = "none"
+    readout: str | None = None
+    reader: Literal["backbone", "ngrams"] = "backbone"
+    hypergradient: str = "exact"
+
+
+ARMS = {
+    "none": Arm(outcomes=False),
+    "outcomes": Arm(step_labels=False),
+    "none + outcomes": Arm(),
+    "labels": Arm(outcomes=False, learn="labels"),
+    "labels + outcomes": Arm(learn="labels"),
+    "weights": Arm(outcomes=False, learn="weights"),
+    "weights, darts": Arm(outcomes=False, learn="weights", hypergradient="darts"),
+    "outcomes, last token": Arm(step_labels=False, readout="last"),
+    "none + outcomes, last token": Arm(readout="last"),
+    "outcomes, n-grams": Arm(step_labels=False, reader="ngrams"),
+}
+
+
+class Config(RunSettings):
+    out_dir: Path = Field(description="where rows and table go")
+    evaluate: Literal["validation", "test"] = Field(description="whose candidates are scored")
+    backbone: str = Field(description="a Hugging Face name or folder, or a GGUF file; frozen")
+    layers: int = Field(14, ge=1, description="the backbone is cut after so many layers")
+    readout: Annotated[str, OneOf(READOUTS)] = Field("mean", description="what the head reads of a step")
+    dtype: Annotated[str, OneOf(DTYPES)] = Field("float32", description="precision of the backbone")
+    arms: list[str] = Field(list(ARMS), description="arms to train")
+    seeds: list[int] = Field([1, 2, 3], description="of head and batches")
+    train_problems: int | None = Field(None, ge=1, description="learning curve: so many of the training problems")
+    steps: int = Field(400, ge=1, description="inner steps of every arm")
+    inner_only_steps: int = Field(100, ge=0, description="of these, before the outer level starts")
+    batch_programs: int = Field(64, ge=1, description="programs per inner step")
+    outer_programs: int = Field(64, ge=1, description="programs per outer step")
+    lr: float = Field(1e-2, gt=0, description="learning rate of the head, falling linearly to 0")
+    weight_decay: float = Field(5e-5, ge=0, description="of the head, inside Adam")
+    outer_lr: float = Field(2e-2, gt=0, description="of labels and weights")
+    aggregation: Literal["mean", "last"] = Field("mean", description="from step scores to a program's score")
+
+
+class Rows(NamedTuple):
+    """What the arms read, by kind: texts as (question_id, code), and for step labels the index of the step."""
+
+    problems: dict[str, Problem]
+    labels: list[StepLabel]
+    programs: dict[tuple[str, int], str]  # code of the labelled programs
+    outcomes: list[Solution]
+    candidates: list[Solution]
+    train_ids: frozenset[str]
+
+    def texts(self) -> list[tuple[str, str]]:
+        written = [(question_id, code) for (question_id, _), code in self.programs.items()]
+        return written + [(row.question_id, row.code) for row in (*self.outcomes, *self.candidates)]
+
+
+def read_inputs(config: Config) -> Rows:
+    """Programs with text and verdict; each side from its own problems."""
+    split = config.window_split()
+    folder = config.data_dir
+
+    def programs(name: str, part: str) -> list[Solution]:
+        known = {problem.question_id for problem in split.require(part)}
+        rows = read_rows(folder / name, Solution)
+        return [row for row in rows if row.question_id in known and row.code.strip() and row.passed is not None]
+
+    used = split.require("train")[: config.train_problems]
+    in_use = {problem.question_id for problem in used}
+    training = [row for row in programs("cof_solutions.jsonl", "train") if row.question_id in in_use]
+    texts = {row.key: row.code for row in training}
+    labels = [
+        row
+        for row in read_rows(folder / "step_labels.jsonl", StepLabel)
+        if not row.is_last and row.mc_value is not None and row.key[:2] in texts
+    ]
+    problems = {problem.question_id: problem for part in ("train", "meta", config.evaluate) for problem in split.require(part)}
+    return Rows(
+        problems,
+        labels,
+        texts,
+        [*training, *programs("meta_solutions.jsonl", "meta")],
+        programs(f"{config.evaluate}_solutions.jsonl", config.evaluate),
+        frozenset(in_use),
+    )
+
+
+def features(config: Config, rows: Rows) -> StepFeatures:
+    folder = config.data_dir / "features" / f"{Path(config.backbone).stem}-{config.layers}-{config.dtype}"
+    states = StepFeatures(config.backbone, config.layers, READOUTS, folder, getattr(torch, config.dtype))
+    with tqdm(desc="features", unit="problem") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        states.prepare(rows.problems, rows.texts(), show)
+    return states
+
+
+class Encoded(NamedTuple):
+    """Features [R, F] of labelled steps and of whole programs, and of every step of the candidates."""
+
+    labels_RF: Tensor
+    outcomes_MF: Tensor
+    candidates: list[Tensor]
+
+
+def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encoded:
+    """Scaled by what the training side looks like, without its labels."""
+    if arm.reader == "ngrams":
+        train = [("", row.code) for row in rows.outcomes]
+        encoder = NgramEncoder(train)
+        return Encoded(
+            encoder.encode([("", row.prefix) for row in rows.labels]),
+            encoder.encode(train),
+            [encoder.encode([("", row.code)]) for row in rows.candidates],
+        )
+    readout = arm.readout or config.readout
+
+    def of(question_id: str, code: str) -> Tensor:
+        found = states.of((question_id, code), readout)
+        assert found is not None, "programs beyond the backbone's length are longer than any answer asked for"
+        return found
+
+    labels_RH = torch.stack([of(row.question_id, rows.programs[row.key[:2]])[row.step_idx] for row in rows.labels])
+    outcomes_MH = torch.stack([of(row.question_id, row.code)[-1] for row in rows.outcomes])
+    scale = FeatureScale(outcomes_MH.shape[1], torch.float32)
+    scale.fit([labels_RH, outcomes_MH])
+    return Encoded(scale(labels_RH), scale(outcomes_MH), [scale(of(row.question_id, row.code)) for row in rows.candidates])
+
+
+def facts(row: Solution) -> CandidateFacts:
+    return CandidateFacts(
+        question_id=row.question_id,
+        solution_idx=row.solution_idx,
+        passed=bool(row.passed),
+        public_passed=row.public_passed,
+        num_functions=len(split_program(row.code).steps),
+        num_characters=len(row.code),
+        mean_logprob=row.mean_logprob,
+    )
+
+
+def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
+    """The arm's rows as units. With both levels reading outcomes, those of training problems are fitted, those of meta problems judge."""
+    outcomes = [float(bool(row.passed)) for row in rows.outcomes]
+    questions = [row.question_id for row in rows.outcomes]
+    inner = []
+    if arm.step_labels:
+        inner += [
+            Unit(feature_F[None], rows=(index,), question_id=row.question_id)
+            for index, (feature_F, row) in enumerate(zip(encoded.labels_RF, rows.labels, strict=True))
+        ]
+    whole = [
+        Unit(feature_F[None], outcomes=(outcome,), question_id=question_id)
+        for feature_F, outcome, question_id in zip(encoded.outcomes_MF, outcomes, questions, strict=True)
+    ]
+    outer = whole
+    if arm.outcomes and arm.learn != "none":  # no outcome judges a level that has fitted it
+        outer = [unit for unit in whole if unit.question_id not in rows.train_ids]
+        whole = [unit for unit in whole if unit.question_id in rows.train_ids]
+    if arm.outcomes:
+        inner += whole
+    return TrainingData(
+        keys=tuple(row.key for row in rows.labels) if arm.step_labels else (),
+        mc_value=tuple(row.mc_value or 0.0 for row in rows.labels) if arm.step_labels else (),
+        num_rollouts=tuple(row.num_rollouts for row in rows.labels) if arm.step_labels else (),
+        inner=tuple(inner),
+        outer=tuple(outer),
+        validation=(),
+        collate=torch.cat,
+    )
+
+
+def score_arm(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> list[float]:
+    """Train the arm's head and score every candidate."""
+    torch.manual_seed(seed)
+    model = LinearPRM(encoded.outcomes_MF.shape[1])
+    settings = TrainConfig(
+        learn=arm.learn,
+        hypergradient=arm.hypergradient,
+        inner_only_steps=config.inner_only_steps,
+        bilevel_steps=config.steps - config.inner_only_steps,
+        batch_programs=config.batch_programs,
+        outer_programs=config.outer_programs,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        optimizer="adam",
+        schedule="linear",
+        clip=0.0,
+        outer_lr=config.outer_lr,
+        eval_every=0,
+        checkpoint_every=0,
+        seed=seed,
+        device="cpu",
+        progress=False,
+        tensorboard=False,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(settings, data_of(arm, rows, encoded), folder, model)
+    with torch.no_grad():
+        scores = [torch.sigmoid(model(steps_SF)).tolist() for steps_SF in encoded.candidates]
+    return [aggregate(steps, config.aggregation) for steps in scores]
+
+
+def main(config: Config) -> None:
+    if unknown := sorted(set(config.arms) - ARMS.keys()):
+        raise UserError(f"setting 'arms': unknown arm {unknown[0]!r}; choose from {', '.join(ARMS)}")
+    rows = read_inputs(config)
+    sources = [config.data_dir / name for name in ("cof_solutions.jsonl", "step_labels.jsonl", "meta_solutions.jsonl")]
+    sources.append(config.data_dir / f"{config.evaluate}_solutions.jsonl")
+    identity: dict[str, Any] = config.model_dump(mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds"})
+    identity |= {path.name: sha256_of(path) for path in sources}
+    path = config.out_dir / "scores.jsonl"
+    check_resume(path, identity)
+    candidates = [facts(row) for row in rows.candidates]
+    write_rows(config.out_dir / "candidates.jsonl", candidates)
+    states = features(config, rows)
+    torch.set_num_threads(1)
+    with RowAppender(path, ArmScores) as appender, tqdm(total=len(config.arms) * len(config.seeds), unit="training") as bar:
+        write_manifest(path, stage="real", config=config.model_dump(mode="json"), identity=identity, inputs=sources, counts={})
+        done = {key[:2] for key in appender.keys}
+        for name in config.arms:
+            missing = [seed for seed in config.seeds if (name, seed) not in done]
+            bar.update(len(config.seeds) - len(missing))
+            if not missing:
+                continue
+            encoded = encode(config, ARMS[name], rows, states)
+            for seed in missing:
+                appender.append(*score_rows(name, seed, rows, score_arm(config, ARMS[name], rows, encoded, seed)))
+                bar.update(1)
+    sort_file(path, ArmScores)
+    pools = pools_of(candidates)
+    lines = lines_of(pools, read_rows(path, ArmScores))
+    text = markdown(pools, lines, config.seed) + "\n"
+    text += by_functions(pools, [line for line in lines if line.name in config.arms])
+    write_bytes_atomic(config.out_dir / "table.md", [text.encode()])
+    print(text)
+    print(
+        f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(config.arms)} arms, {len(config.seeds)} seeds, "
+        f"{len(candidates)} {config.evaluate} candidates -> {config.out_dir}/table.md"
+    )
+
+
+def score_rows(arm: str, seed: int, rows: Rows, scores: Sequence[float]) -> list[ArmScores]:
+    grouped: dict[str, list[tuple[int, float]]] = {}
+    for row, score in zip(rows.candidates, scores, strict=True):
+        grouped.setdefault(row.question_id, []).append((row.solution_idx, score))
+    return [
+        ArmScores(arm=arm, seed=seed, question_id=question_id, scores=[round(score, 5) for _, score in sorted(own)])
+        for question_id, own in grouped.items()
+    ]
+
+
+if __name__ == "__main__":
+    run_stage(Config, "real", __doc__, main)
