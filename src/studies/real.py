@@ -29,7 +29,8 @@ from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_bytes_atomic, write_rows
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
-from dreamprm_code.prm.readout import READOUTS, FeatureScale
+from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
+from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
@@ -87,6 +88,7 @@ class Config(RunSettings):
     weight_decay: float = Field(5e-5, ge=0, description="of the head, inside Adam")
     outer_lr: float = Field(2e-2, gt=0, description="of labels and weights")
     aggregation: Literal["mean", "last"] = Field("mean", description="from step scores to a program's score")
+    save: str | None = Field(None, description="an arm whose head, of the first seed, becomes a PRM folder: out_dir/prm")
 
 
 class Rows(NamedTuple):
@@ -148,11 +150,12 @@ def features(config: Config, rows: Rows) -> StepFeatures:
 
 
 class Encoded(NamedTuple):
-    """Features [R, F] of labelled steps and of whole programs, and of every step of the candidates."""
+    """Features [R, F] of labelled steps and of whole programs, and of every step of the candidates; how states were scaled."""
 
     labels_RF: Tensor
     outcomes_MF: Tensor
     candidates: list[Tensor]
+    scale: FeatureScale | None
 
 
 def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encoded:
@@ -164,6 +167,7 @@ def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encode
             encoder.encode([("", row.prefix) for row in rows.labels]),
             encoder.encode(train),
             [encoder.encode([("", row.code)]) for row in rows.candidates],
+            None,
         )
     readout = arm.readout or config.readout
 
@@ -176,7 +180,8 @@ def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encode
     outcomes_MH = torch.stack([of(row.question_id, row.code)[-1] for row in rows.outcomes])
     scale = FeatureScale(outcomes_MH.shape[1], torch.float32)
     scale.fit([labels_RH, outcomes_MH])
-    return Encoded(scale(labels_RH), scale(outcomes_MH), [scale(of(row.question_id, row.code)) for row in rows.candidates])
+    candidates = [scale(of(row.question_id, row.code)) for row in rows.candidates]
+    return Encoded(scale(labels_RH), scale(outcomes_MH), candidates, scale)
 
 
 def facts(row: Solution) -> CandidateFacts:
@@ -222,8 +227,8 @@ def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
     )
 
 
-def score_arm(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> list[float]:
-    """Train the arm's head and score every candidate."""
+def train_head(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> LinearPRM:
+    """The arm's head after one training."""
     torch.manual_seed(seed)
     model = LinearPRM(encoded.outcomes_MF.shape[1])
     settings = TrainConfig(
@@ -248,18 +253,35 @@ def score_arm(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int)
     )
     with tempfile.TemporaryDirectory() as folder:
         train(settings, data_of(arm, rows, encoded), folder, model)
+    return model
+
+
+def candidate_scores(config: Config, model: LinearPRM, encoded: Encoded) -> list[float]:
+    """One score per candidate: its step scores, aggregated."""
     with torch.no_grad():
-        scores = [torch.sigmoid(model(steps_SF)).tolist() for steps_SF in encoded.candidates]
-    return [aggregate(steps, config.aggregation) for steps in scores]
+        steps = [torch.sigmoid(model(steps_SF)).tolist() for steps_SF in encoded.candidates]
+    return [aggregate(own, config.aggregation) for own in steps]
+
+
+def save_prm(config: Config, model: LinearPRM, encoded: Encoded, readout: str) -> None:
+    """The head with its backbone's name as a checkpoint folder that ``PRM.from_pretrained`` loads."""
+    assert encoded.scale is not None
+    reading = Reading(readout, layers=config.layers, final_norm=False, scaled=True)
+    prm = PRM.create(config.backbone, lora=None, reading=reading, dtype=getattr(torch, config.dtype), head_bias=True)
+    prm.model.head.load_state_dict(model.head.state_dict())
+    prm.model.scale.load_state_dict(encoded.scale.state_dict())
+    prm.save_pretrained(config.out_dir / "prm")
 
 
 def main(config: Config) -> None:
     if unknown := sorted(set(config.arms) - ARMS.keys()):
         raise UserError(f"setting 'arms': unknown arm {unknown[0]!r}; choose from {', '.join(ARMS)}")
+    if config.save is not None and (config.save not in config.arms or ARMS[config.save].reader != "backbone"):
+        raise UserError(f"setting 'save': {config.save!r} is none of the arms to train that read the backbone")
     rows = read_inputs(config)
     sources = [config.data_dir / name for name in ("cof_solutions.jsonl", "step_labels.jsonl", "meta_solutions.jsonl")]
     sources.append(config.data_dir / f"{config.evaluate}_solutions.jsonl")
-    identity: dict[str, Any] = config.model_dump(mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds"})
+    identity: dict[str, Any] = config.model_dump(mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds", "save"})
     identity |= {path.name: sha256_of(path) for path in sources}
     path = config.out_dir / "scores.jsonl"
     check_resume(path, identity)
@@ -277,8 +299,13 @@ def main(config: Config) -> None:
                 continue
             encoded = encode(config, ARMS[name], rows, states)
             for seed in missing:
-                appender.append(*score_rows(name, seed, rows, score_arm(config, ARMS[name], rows, encoded, seed)))
+                model = train_head(config, ARMS[name], rows, encoded, seed)
+                appender.append(*score_rows(name, seed, rows, candidate_scores(config, model, encoded)))
                 bar.update(1)
+    if config.save is not None:
+        encoded = encode(config, ARMS[config.save], rows, states)
+        model = train_head(config, ARMS[config.save], rows, encoded, config.seeds[0])
+        save_prm(config, model, encoded, ARMS[config.save].readout or config.readout)
     sort_file(path, ArmScores)
     pools = pools_of(candidates)
     lines = lines_of(pools, read_rows(path, ArmScores))
