@@ -20,7 +20,7 @@ from dreamprm_code.sampling.solutions import sample_solutions, solution_requests
 
 
 class Config(SamplingSettings):
-    split: Literal["meta", "test"] = Field(description="whose problems")
+    split: Literal["meta", "validation", "test"] = Field(description="whose problems")
     style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain for the baseline")
     num_solutions: int = Field(16, ge=1, description="candidates per problem")
 

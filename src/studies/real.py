@@ -4,8 +4,8 @@
     python src/studies/real.py --config configs/real.yaml --evaluate test            once, when they are chosen
 
 Reads what stages 1 to 3 wrote under the data directory: cof_solutions.jsonl, step_labels.jsonl, meta_solutions.jsonl and
-validation_solutions.jsonl or test_solutions.jsonl. The backbone is frozen; what it gives at every step is computed once and kept
-(features/), and the arms are heads on it. Writes candidates.jsonl and scores.jsonl (outcomes and scores, no texts) and table.md
+validation_solutions.jsonl or test_solutions.jsonl. The backbone is frozen; what it gives at every step is computed once and
+kept (features/), and the arms are heads on it. Writes candidates.jsonl and scores.jsonl (outcomes, scores, no texts) and table.md
 under out_dir; run again, it does only what is missing. The protocol stands in docs/studies.md.
 """
 
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import from_clone  # noqa: F401
 import torch
+from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
 from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
@@ -27,9 +28,9 @@ from dreamprm_code.bilevel.settings import TrainConfig
 from dreamprm_code.bilevel.trainer import train
 from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_bytes_atomic, write_rows
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_rows
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
-from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
@@ -39,7 +40,6 @@ from dreamprm_code.steps import split_program
 from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
 from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, by_functions, lines_of, markdown, pools_of
 from dreamprm_code.study.step_features import StepFeatures
-
 
 DTYPES = ("float32", "bfloat16")
 
@@ -197,7 +197,7 @@ def facts(row: Solution) -> CandidateFacts:
 
 
 def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
-    """The arm's rows as units. With both levels reading outcomes, those of training problems are fitted, those of meta problems judge."""
+    """The arm's rows as units. Where both levels read outcomes, those of training problems are fitted, the others judge."""
     outcomes = [float(bool(row.passed)) for row in rows.outcomes]
     questions = [row.question_id for row in rows.outcomes]
     inner = []
@@ -281,7 +281,9 @@ def main(config: Config) -> None:
     rows = read_inputs(config)
     sources = [config.data_dir / name for name in ("cof_solutions.jsonl", "step_labels.jsonl", "meta_solutions.jsonl")]
     sources.append(config.data_dir / f"{config.evaluate}_solutions.jsonl")
-    identity: dict[str, Any] = config.model_dump(mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds", "save"})
+    identity: dict[str, Any] = config.model_dump(
+        mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds", "save"}
+    )
     identity |= {path.name: sha256_of(path) for path in sources}
     path = config.out_dir / "scores.jsonl"
     check_resume(path, identity)
@@ -314,8 +316,8 @@ def main(config: Config) -> None:
     write_bytes_atomic(config.out_dir / "table.md", [text.encode()])
     print(text)
     print(
-        f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(config.arms)} arms, {len(config.seeds)} seeds, "
-        f"{len(candidates)} {config.evaluate} candidates -> {config.out_dir}/table.md"
+        f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(config.arms)} arms, "
+        f"{len(config.seeds)} seeds, {len(candidates)} {config.evaluate} candidates -> {config.out_dir}/table.md"
     )
 
 

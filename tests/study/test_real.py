@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, by_functions, chosen_outcome, lines_of, markdown, pools_of
+from dreamprm_code.study.real_tables import (
+    ArmScores,
+    CandidateFacts,
+    by_functions,
+    chosen_outcome,
+    lines_of,
+    markdown,
+    pools_of,
+)
 
 
 def candidate(question_id: str, index: int, passed: bool, public: bool = True, logprob: float | None = -1.0, size: int = 10):

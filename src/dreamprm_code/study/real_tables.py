@@ -140,10 +140,10 @@ def _line(name: str, seeds: Sequence[Sequence[Sequence[tuple[float, ...]]]], poo
 def markdown(pools: Sequence[Pool], lines: Sequence[Line], seed: int = 0) -> str:
     """The table: solved problems, differences to a random choice and to the log-likelihood, AUROC within problems."""
     known = {line.name: line for line in lines}
+    mixed = sum(0 < pool.passed.sum() < len(pool.passed) for pool in pools)
     rows = [
-        f"{len(pools)} problems, {len(pools[0].candidates)} candidates each; "
-        f"{sum(0 < pool.passed.sum() < len(pool.passed) for pool in pools)} problems have both right and wrong ones. Differences are in "
-        "problems, with 95% bootstrap intervals over problems and paired sign-flip tests.",
+        f"{len(pools)} problems, {len(pools[0].candidates)} candidates each; {mixed} problems have both right and wrong ones. "
+        "Differences are in problems, with 95% bootstrap intervals over problems and paired sign-flip tests.",
         "",
         "| method | solved | against random | p | against log-likelihood | p | AUROC within problems |",
         "|---|---|---|---|---|---|---|",
@@ -174,7 +174,9 @@ def by_functions(pools: Sequence[Pool], lines: Sequence[Line], most: int = 3) ->
     rows.append("|---" * (2 + len(shown)) + "|")
     for size, members in sorted(groups.items()):
         cells = [f"{size} or more" if size == most else str(size), str(len(members))]
-        rows.append("| " + " | ".join([*cells, *(f"{sum(line.outcomes[index] for index in members):.1f}" for line in shown)]) + " |")
+        rows.append(
+            "| " + " | ".join([*cells, *(f"{sum(line.outcomes[index] for index in members):.1f}" for line in shown)]) + " |"
+        )
     return "\n".join(rows) + "\n"
 
 

@@ -101,8 +101,8 @@ class StepFeatures:
             for readout in self.readouts:
                 for index, row in zip(group, pool(hidden_TH, batch, readout).float(), strict=True):
                     rows.setdefault((owners[index], readout), {})[index] = row
-        for (code, readout), steps in rows.items():
-            found[_name(code, readout)] = torch.stack([steps[index] for index in sorted(steps)])
+        for (code, readout), by_index in rows.items():
+            found[_name(code, readout)] = torch.stack([by_index[index] for index in sorted(by_index)])
         return found
 
 
