@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import from_clone  # noqa: F401
 import torch
-from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
 from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
@@ -31,6 +30,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_rows
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
+from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
@@ -223,7 +223,7 @@ def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
         inner=tuple(inner),
         outer=tuple(outer),
         validation=(),
-        collate=torch.cat,
+        collate=lambda features: torch.cat(list(features)),
     )
 
 
@@ -269,6 +269,7 @@ def save_prm(config: Config, model: LinearPRM, encoded: Encoded, readout: str) -
     reading = Reading(readout, layers=config.layers, final_norm=False, scaled=True)
     prm = PRM.create(config.backbone, lora=None, reading=reading, dtype=getattr(torch, config.dtype), head_bias=True)
     prm.model.head.load_state_dict(model.head.state_dict())
+    assert prm.model.scale is not None
     prm.model.scale.load_state_dict(encoded.scale.state_dict())
     prm.save_pretrained(config.out_dir / "prm")
 
