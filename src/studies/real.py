@@ -5,7 +5,7 @@
 
 Reads what stages 1 to 3 wrote under the data directory: cof_solutions.jsonl, step_labels.jsonl, meta_solutions.jsonl and
 validation_solutions.jsonl or test_solutions.jsonl. The backbone is frozen; what it gives at every step is computed once and
-kept (features/), and the arms are heads on it. Writes candidates.jsonl and scores.jsonl (outcomes, scores, no texts) and table.md
+kept (features/), and the arms are heads on it. Writes candidates.jsonl and scores.jsonl (no texts) and table.md
 under out_dir; run again, it does only what is missing. The protocol stands in docs/studies.md.
 """
 
