@@ -47,7 +47,7 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **where)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.bfloat16 if dtype == "auto" else getattr(torch, dtype), **where, **settings
         )
     except (OSError, ValueError, AttributeError, KeyError) as error:
@@ -88,14 +88,13 @@ class LocalPolicy:
         self._jobs: queue.SimpleQueue[SlotJob | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._waiters: set[asyncio.Queue] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     async def complete(self, request: CompletionRequest) -> AsyncIterator[Completion | Failure]:
         self.account.check()
-        loop = self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="local-policy", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="local-policy", daemon=True)
             self._thread.start()
         prompt_ids = self._prompt_ids(request)
         limit = getattr(self.model.config, "max_position_embeddings", None)
@@ -170,7 +169,7 @@ class LocalPolicy:
             self._line_starts = torch.tensor(ids + sorted(self._sampler.eos_token_ids), device=self._sampler.device)
         return self._line_starts
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             busy = False
             while True:
@@ -184,4 +183,4 @@ class LocalPolicy:
         except BaseException as error:
             self._error = error
             for waiter in list(self._waiters):
-                self._loop.call_soon_threadsafe(waiter.put_nowait, (-1, None, "", None))
+                loop.call_soon_threadsafe(waiter.put_nowait, (-1, None, "", None))

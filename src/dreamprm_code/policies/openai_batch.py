@@ -51,14 +51,14 @@ class OpenAIBatchPolicy:
         self.kind = f"OpenAI Batch API, {settings.continuation_mode}"
         self.max_requests = MAX_REQUESTS_PER_BATCH
         self._client = openai.AsyncOpenAI(
-            api_key=api_key(settings), base_url=(settings.base_urls or [None])[0], timeout=settings.timeout_s, max_retries=8
+            api_key=api_key(settings), base_url=next(iter(settings.base_urls), None), timeout=settings.timeout_s, max_retries=8
         )
         self._render = RenderChat(settings.chat_template_from)
         self._batches = self._load_state()
         self._new: list[tuple[str, CompletionRequest, bytes]] = []
         self._ended: dict[str, asyncio.Future[Lines]] = {}  # by input file
         self._submitted: dict[str, asyncio.Future[dict[str, Any]]] = {}  # by custom_id: the batch that took it
-        self._changed: asyncio.Event | None = None
+        self._changed = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._watchers: set[asyncio.Task[None]] = set()
         self._reserved_tokens, self._reserved_prompt = 0, 0
@@ -117,8 +117,7 @@ class OpenAIBatchPolicy:
         endpoint, body, _ = request_body(self.settings, self.model, request, request.indices, self._render)
         line = {"custom_id": custom_id, "method": "POST", "url": f"/v1{endpoint}", "body": body}
         self._new.append((custom_id, request, json.dumps(line, ensure_ascii=False).encode() + b"\n"))
-        if self._changed is None:
-            self._changed = asyncio.Event()
+        if self._worker is None:
             self._worker = asyncio.create_task(self._submit_when_quiet())
         self._changed.set()
         future = self._submitted[custom_id] = asyncio.get_running_loop().create_future()

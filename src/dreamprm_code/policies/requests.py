@@ -40,7 +40,7 @@ class RenderChat:
         if self._tokenizer is None:
             return chat_text(messages)
         chat = [dict(message) for message in messages]
-        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return str(self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
 
 class RequestBody(NamedTuple):

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache
+from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
 PREFILL_BLOCK = 128
@@ -57,6 +57,8 @@ class _SlotLayer(CacheLayerMixin):
     """Keys and values [B, H, T, D] of one layer, one token per slot and step written at the slot's own position."""
 
     is_sliding = False
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, slots: _SlotCache):
         super().__init__()
@@ -99,20 +101,22 @@ class _SlotCache(Cache):
         self.length = LENGTH_STEP
         self.rows_B = torch.arange(num_slots, device=device)
         self.positions_B = torch.zeros(num_slots, dtype=torch.long, device=device)
-        super().__init__(layers=[_SlotLayer(self) for _ in range(num_layers)])
+        self.slot_layers = [_SlotLayer(self) for _ in range(num_layers)]
+        super().__init__(layers=list(self.slot_layers))
 
     def require(self, length: int) -> None:
         """Make room for ``length`` columns; the columns in use are rounded up."""
         self.length = -(-length // LENGTH_STEP) * LENGTH_STEP
         if self.length > self.num_columns:
             self.num_columns = self.length
-            for layer in self.layers:
+            for layer in self.slot_layers:
                 if layer.is_initialized:
                     layer.grow(self.num_columns)
 
     def put(self, slot: int, prompt: DynamicCache, length: int) -> None:
         """Copy the first ``length`` columns of an encoded prompt into a slot."""
-        for layer, source in zip(self.layers, prompt.layers, strict=True):
+        for layer, source in zip(self.slot_layers, prompt.layers, strict=True):
+            assert isinstance(source, CacheLayerMixin) and source.keys is not None and source.values is not None
             if not layer.is_initialized:
                 num_slots = len(self.rows_B)
                 layer.lazy_initialization(
@@ -128,7 +132,7 @@ class SlotSampler:
     Not thread-safe: one thread submits and steps.
     """
 
-    def __init__(self, model: torch.nn.Module, num_slots: int, eos_token_ids: Sequence[int]):
+    def __init__(self, model: PreTrainedModel, num_slots: int, eos_token_ids: Sequence[int]):
         self.model = model
         self.eos_token_ids = frozenset(eos_token_ids)
         self.device = next(model.parameters()).device
@@ -138,7 +142,7 @@ class SlotSampler:
         self._next_ids_B1 = torch.zeros(num_slots, 1, dtype=torch.long, device=self.device)
         self._prompt_ids: list[int] = []
         self._prompt_cache = DynamicCache()
-        self._prompt_logits_V: Tensor | None = None
+        self._prompt_logits_V = torch.empty(0)
 
     def submit(self, job: SlotJob) -> None:
         self.waiting.append(job)

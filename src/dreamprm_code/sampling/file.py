@@ -59,7 +59,7 @@ class SampledFile:
         self.path, self.record, self.account = path, record, settings.account()
         self.counts: Counter[str] = Counter()
         self._on_row = on_row
-        self._manifest = {
+        self._manifest: dict[str, Any] = {
             "stage": stage,
             "config": settings.model_dump(),
             "identity": {**settings.sampling_identity(), **identity},
