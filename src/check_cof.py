@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -57,7 +58,7 @@ async def sampled_solutions(config: Config, problems: list[Problem]) -> list[Sol
 
     try:
         with tqdm(total=len(problems), desc="check_cof", unit="program") as bar:
-            await run_bounded(((lambda problem=problem: one(problem)) for problem in problems), policy.max_requests)
+            await run_bounded((partial(one, problem) for problem in problems), policy.max_requests)
     finally:
         await policy.aclose()
     return found

@@ -14,7 +14,7 @@ import hashlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,7 +80,7 @@ def main(config: Config) -> None:
     with RowAppender(config.out, Solution, note) as rows, open_grader(settings, config.engine, say) as grader:
         write_manifest(config.out, **made_by)
         started, before = time.monotonic(), len(graded)
-        waiting: dict[tuple, Solution] = {}
+        waiting: dict[Hashable, Solution] = {}
         with tqdm(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
             for result in grader.grade(_missing(config.solutions, problems, graded, waiting)):
                 fields = result.solution_fields()
@@ -110,7 +110,7 @@ def say(text: str) -> None:
 
 
 def _missing(
-    solutions: Path, problems: dict[str, Problem], graded: dict[tuple, bytes], waiting: dict[tuple, Solution]
+    solutions: Path, problems: dict[str, Problem], graded: dict[tuple, bytes], waiting: dict[Hashable, Solution]
 ) -> Iterator[GradeRequest]:
     """Requests for the programs that have no row; each waits until its row is written.
 

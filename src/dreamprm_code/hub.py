@@ -64,7 +64,7 @@ def _is_file_name(source: str) -> bool:
 
 
 def _data_set_rows(source: str, subset: str | None, part: str | None) -> Iterator[dict[str, Any]]:
-    import datasets  # type: ignore[import-untyped]
+    import datasets
 
     path = Path(source)
     try:

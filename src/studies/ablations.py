@@ -24,7 +24,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import from_clone  # noqa: F401
 from pydantic import Field
@@ -156,7 +156,7 @@ def adherence(candidates: Candidates) -> dict[str, set[tuple]]:
 
 def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
     """The rows for JSON, and as Markdown."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for item in found:
         row = table_row(item.variant, item.num_candidates, "overall", item.values, seed)
         test = paired_test(item.values, item.base, seed)
@@ -182,12 +182,12 @@ def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
         "",
     ]
     lines += ["| ablation | variant | N | solved | pass@1 (%) | 95% interval | difference | p |", "|---" * 8 + "|"]
-    for row in rows:
-        share, low, high = (f"{100 * row[name]:.1f}" for name in ("pass_at_1", "low", "high"))
-        solved = f"{row['num_solved']:.2f} of {row['num_problems']}"
+    for line in rows:
+        share, low, high = (f"{100 * line[name]:.1f}" for name in ("pass_at_1", "low", "high"))
+        solved = f"{line['num_solved']:.2f} of {line['num_problems']}"
         lines.append(
-            f"| {row['ablation']} | {row['variant']} | {row['num_candidates']} | {solved} | {share} | {low} to {high} | "
-            f"{100 * row['difference']:+.1f} | {row['p_value']:.2f} |"
+            f"| {line['ablation']} | {line['variant']} | {line['num_candidates']} | {solved} | {share} | {low} to {high} | "
+            f"{100 * line['difference']:+.1f} | {line['p_value']:.2f} |"
         )
     return rows, "\n".join(lines) + "\n"
 

@@ -211,20 +211,20 @@ def train_arm(config: Config, arm: str, encoded: Encoded, seed: int) -> tuple[Li
 
 
 def calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:
-    return expected_calibration_error(calibration_bins(np.clip(values, 0.0, 1.0), truth)) or 0.0
+    return expected_calibration_error(calibration_bins([min(max(value, 0.0), 1.0) for value in values], truth)) or 0.0
 
 
 def label_metrics(encoded: Encoded, labels: Sequence[float], weights: Sequence[float]) -> dict[str, float | None]:
     truth = np.array([step.true_value for step in encoded.data.steps])
     before = np.array([step.mc_value for step in encoded.data.steps])
     spoilt = [step.is_spoilt for step in encoded.data.steps]
-    found = {}
+    found: dict[str, float | None] = {}
     for name, values in (("label", np.asarray(labels)), ("label_before", before)):
         found[f"{name}_mae"] = float(np.abs(values - truth).mean())
-        found[f"{name}_auroc"] = auroc(values, truth > 0)
-        found[f"{name}_ece"] = calibration_error(values, truth)
+        found[f"{name}_auroc"] = auroc(values.tolist(), (truth > 0).tolist())
+        found[f"{name}_ece"] = calibration_error(values.tolist(), truth.tolist())
     constant = len(set(weights)) == 1
-    return found | {"weight_auroc": None if constant else auroc(-np.asarray(weights), spoilt)}
+    return found | {"weight_auroc": None if constant else auroc((-np.asarray(weights)).tolist(), spoilt)}
 
 
 def score_metrics(
@@ -232,7 +232,9 @@ def score_metrics(
 ) -> dict[str, float | None]:
     """Middle steps against the truth, and best-of-N by the mean step score over disjoint groups of N programs of a problem."""
     by_problem: dict[str, list[tuple[float, bool]]] = {}
-    middle, truth, start = [], [], 0
+    middle: list[float] = []
+    truth: list[float] = []
+    start = 0
     for program in programs:
         own = scores[start : start + len(program.prefixes)]
         start += len(own)
@@ -246,7 +248,7 @@ def score_metrics(
     ]
     chosen = [group[select([score for score, _ in group]).position][1] for group in groups]
     return {
-        f"{name}_auroc": auroc(middle, np.array(truth) > 0),
+        f"{name}_auroc": auroc(middle, [value > 0 for value in truth]),
         f"{name}_mae": float(np.abs(np.array(middle) - truth).mean()),
         f"{name}_ece": calibration_error(middle, truth),
         f"{name}_best_of_n": float(np.mean(chosen)),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Hashable
 from pathlib import Path
 
 import from_clone  # noqa: F401
@@ -128,8 +129,9 @@ def composition_round(
         GradeRequest(index, problem, "".join(variant.text for variant in chosen)) for index, chosen in enumerate(programs)
     )
     blamed = set()
+    by_index: dict[Hashable, list[FunctionVariant]] = dict(enumerate(programs))
     for result in grader.grade(requests):
-        chosen = programs[result.key]
+        chosen = by_index[result.key]
         counts["compositions run"] += 1
         if result.passed is not None and result.passed is not all(variant.is_right for variant in chosen):
             counts["compositions that disagree"] += 1
@@ -140,7 +142,9 @@ def composition_round(
 def main(config: Config) -> None:
     problems = {problem.question_id: problem for problem in load_problems(config.problems)}
     solutions = [solution for solution in read_rows(config.solutions, Solution) if solution.passed]
-    rng, counts, rows = random.Random(config.seed), Counter(), []
+    rng = random.Random(config.seed)
+    counts: Counter[str] = Counter()
+    rows: list[FunctionVariant] = []
     with Grader(GraderConfig(workers=config.workers, cpu_limit_s=config.cpu_limit_s)) as grader:
         for solution in solutions:
             if solution.question_id not in problems:

@@ -20,6 +20,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import from_clone  # noqa: F401
 import numpy as np
@@ -40,7 +41,7 @@ from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.report.plots import Series, line_figure, save_png
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "none": {"learn": "none"},
     "labels, exact": {"learn": "labels", "agreement": 0.05},
     "labels, Betty darts": {"learn": "labels", "hypergradient": "darts"},
@@ -95,7 +96,7 @@ def training_labels(path: Path, num_programs: int) -> list[StepLabel]:
     return [row for row in labels if (row.question_id, row.solution_idx) in chosen]
 
 
-def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict[str, float | str]:
+def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict[str, Any]:
     """One pass over the data in this process: seconds per step and in total, peak memory in MiB."""
     torch.set_num_threads(1)
     labels = training_labels(config.data_dir / "step_labels.jsonl", num_programs)
@@ -186,7 +187,7 @@ def main(config: Config) -> None:
     training_labels(config.data_dir / "step_labels.jsonl", max(config.programs))  # what is missing is said at once
     grid = [(config.backbones[0], size) for size in sorted(config.programs)]
     grid += [(shape, min(config.programs)) for shape in config.backbones[1:]]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for (backbone, num_programs), mode in tqdm([(cell, mode) for cell in grid for mode in MODES], desc="trainings"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             rows.append(pool.submit(measure, config, backbone, num_programs, mode).result())

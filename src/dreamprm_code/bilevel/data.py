@@ -166,7 +166,7 @@ def build_training_data(
             continue
         labels = sorted((label for label in labels if label.num_rollouts), key=lambda label: label.step_idx)
         middle = [label for label in labels if not label.is_last and roles.inner_labels]
-        outcome = tuple(label.mc_value for label in labels if label.is_last)
+        outcome = tuple(label.mc_value for label in labels if label.is_last and label.mc_value is not None)
         whole = [sequences[-1]] if outcome else []
         program = _Program([sequences[label.step_idx] for label in middle], tuple(range(len(keys), len(keys) + len(middle))))
         if outcome and roles.inner_outcomes in in_both:
@@ -181,7 +181,7 @@ def build_training_data(
         counts["inner_programs"] += 1
         inner[question_id].append(program)
         keys += [(question_id, solution_idx, label.step_idx) for label in middle]
-        mc_value += [label.mc_value for label in middle]
+        mc_value += [label.mc_value for label in middle if label.mc_value is not None]
         num_rollouts += [label.num_rollouts for label in middle]
 
     usable: dict[str, list[Solution]] = defaultdict(list)
@@ -218,13 +218,18 @@ def build_training_data(
     _check_sides(roles, has_outer, keys, inner, outer, counts)
     counts["statements_shortened"] = encoder.counts["statements_shortened"]
     folds = fold_of_each(outer, roles.folds, seed) if roles.folds > 1 and has_outer else {}
+    inner_units, outer_units, validation_units = (
+        _units(side, programs_per_tree, max_tree_tokens, folds) for side in (inner, outer, validation)
+    )
     return TrainingData(
-        tuple(keys),
-        tuple(mc_value),
-        tuple(num_rollouts),
-        *(_units(side, programs_per_tree, max_tree_tokens, folds) for side in (inner, outer, validation)),
-        collate,
-        dict(sorted(counts.items())),
+        keys=tuple(keys),
+        mc_value=tuple(mc_value),
+        num_rollouts=tuple(num_rollouts),
+        inner=inner_units,
+        outer=outer_units,
+        validation=validation_units,
+        collate=collate,
+        counts=dict(sorted(counts.items())),
     )
 
 

@@ -81,12 +81,14 @@ def bilevel_step(
         nn.utils.clip_grad_norm_(params, inner.clip)
     inner.optimizer.step()  # 2
     inner.optimizer.zero_grad()
-    if outer is None:
+    if outer is None or outer_batch is None:
         return
     value, vector = outer_gradient(inner, outer, outer_batch)  # 3
     outer.last_loss = value.item()
     direction = pull_back(inner.optimizer, params, start, inner.clip, vector)  # 4
-    outer.last_gradient_R = inner.table.value_R.grad = hypergradient(inner, start, direction)  # 5, 6
+    learned_R = inner.table.value_R
+    assert learned_R is not None, "an outer level learns a table"
+    outer.last_gradient_R = learned_R.grad = hypergradient(inner, start, direction)  # 5, 6
     outer.optimizer.step()  # 7
     outer.optimizer.zero_grad()
     settle(inner, outer, inner_batch)
@@ -166,7 +168,7 @@ def hypergradient(inner: InnerLevel, start: Start, direction: Sequence[Tensor]) 
     passes, table = inner.passes, inner.table
     # The pass along the direction is linear in it: unit length keeps low precision in range.
     length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in direction]))
-    result_R = torch.zeros_like(table.value_R)
+    result_R = torch.zeros_like(table.mc_value_R)
     if not length.isfinite() or length == 0.0:
         return result_R
     theta = dict(zip(passes.names, start.theta, strict=True))

@@ -30,7 +30,7 @@ class Passes:
     def __init__(
         self,
         model: nn.Module,
-        collate: Callable[[Sequence[Any]], Any],
+        collate: Callable[[list[Any]], Any],
         device: torch.device,
         processes: Processes,
         micro_tokens: int,
@@ -123,11 +123,12 @@ class Passes:
 @contextmanager
 def differentiable_attention(model: nn.Module) -> Iterator[None]:
     """Token trees: the attention that has forward-mode and second derivatives. Other modules are left as they are."""
-    before = getattr(model, "attention", None)
+    reader: Any = model
+    before = getattr(reader, "attention", None)
     if isinstance(before, str):
-        model.attention = "math"
+        reader.attention = "math"
     try:
         yield
     finally:
         if isinstance(before, str):
-            model.attention = before
+            reader.attention = before

@@ -82,6 +82,7 @@ def save(run: BiLevelRun, finished: bool) -> None:
         "stale": run.stale,
     }
     if run.outer is not None:
+        assert run.table.value_R is not None
         state["table"] = run.table.value_R.detach().cpu().clone()
         state["outer_optimizer"] = run.outer.optimizer.state_dict()
         state["outer_batches"] = [(batches.taken, batches.position) for batches in run.outer_batches]
@@ -99,6 +100,7 @@ def restore(run: BiLevelRun) -> bool:
     run.inner.optimizer.load_state_dict(state["optimizer"])
     run.inner_batches.skip_to(*state["inner_batches"])
     if run.outer is not None:
+        assert run.table.value_R is not None
         run.table.value_R.copy_(state["table"])
         run.outer.optimizer.load_state_dict(state["outer_optimizer"])
         for batches, place in zip(run.outer_batches, state["outer_batches"], strict=True):

@@ -8,6 +8,8 @@ its value (with the released decay an untouched weight falls from 1 to 0.06 with
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,10 @@ class Table(nn.Module):
 
     low, high = 0.0, 1.0
     learns = "none"
+    mc_value_R: Tensor
+    sd_R: Tensor
+    start_label_R: Tensor
+    base_weight_R: Tensor
 
     def __init__(
         self,
@@ -53,7 +59,7 @@ class Table(nn.Module):
         return self.base_weight_R[rows]
 
     @property
-    def value_R(self) -> Tensor | None:
+    def value_R(self) -> nn.Parameter | None:
         """The learned parameter, or None."""
         return None
 
@@ -103,12 +109,12 @@ class LabelTable(Table):
 
     learns = "labels"
 
-    def __init__(self, *of_table: Tensor | None):
+    def __init__(self, *of_table: Any):
         super().__init__(*of_table)
         self.label_R = nn.Parameter(self.start_label_R.clone())
 
     @property
-    def value_R(self) -> Tensor:
+    def value_R(self) -> nn.Parameter:
         return self.label_R
 
     def labels(self, rows: Tensor) -> Tensor:
@@ -126,12 +132,12 @@ class WeightTable(Table):
     low, high = 0.0, 2.0
     learns = "weights"
 
-    def __init__(self, *of_table: Tensor | None):
+    def __init__(self, *of_table: Any):
         super().__init__(*of_table)
         self.weight_R = nn.Parameter(torch.ones_like(self.mc_value_R))
 
     @property
-    def value_R(self) -> Tensor:
+    def value_R(self) -> nn.Parameter:
         return self.weight_R
 
     @property

@@ -118,6 +118,7 @@ class BiLevelRun:
         self.inner_batches = Batches(data.inner, config.batch_programs, config.seed)
         self.outer: OuterLevel | None = None
         if config.learn != "none":
+            assert self.table.value_R is not None
             optimizer = _optimizer(config.outer_optimizer, [self.table.value_R], config.outer_lr, 0.0)
             self.outer = OuterLevel(optimizer, config.loss, config.prior_strength, config.agreement)
             folds = [[unit for unit in data.outer if max(0, unit.fold) == fold] for fold in range(data.num_folds)]
@@ -138,6 +139,7 @@ class BiLevelRun:
     def _betty(self) -> Any:
         from dreamprm_code.bilevel.betty_host import BettyHost
 
+        assert self.outer is not None
         return BettyHost(
             self.config.hypergradient,
             self.inner,
@@ -163,8 +165,8 @@ class BiLevelRun:
         if self.betty is not None:
             self.betty.take_step(self.step)
             return
-        outer = (self.outer, self.next_outer()) if outer_follows else (None, None)
-        bilevel_step(self.inner, self.next_inner(), *outer, before=self._seed_dropout if self.dropout else None)
+        outer, outer_batch = (self.outer, self.next_outer()) if outer_follows else (None, None)
+        bilevel_step(self.inner, self.next_inner(), outer, outer_batch, before=self._seed_dropout if self.dropout else None)
 
     def next_inner(self) -> Batch:
         """Without the outcomes of the fold by which the next outer step will judge (in the bi-level stage, with folds)."""

@@ -67,7 +67,7 @@ class TrainingData:
     inner: tuple[Unit, ...]
     outer: tuple[Unit, ...]
     validation: tuple[Unit, ...]
-    collate: Callable[[Sequence[Any]], Any]
+    collate: Callable[[list[Any]], Any]
     counts: dict[str, int] = field(default_factory=dict)
     start_labels: tuple[float, ...] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from dreamprm_code.grading.config import GraderConfig
@@ -21,7 +21,7 @@ def run_public_tests(
     run: it fails. Solutions of problems without public tests stay as they are.
     """
     public = {problem.question_id: public_only(problem) for problem in problems if test_cases(problem).public}
-    found = {solution.key: solution for solution in solutions}
+    found: dict[Hashable, Solution] = {solution.key: solution for solution in solutions}
     counts: Counter[str] = Counter(run=0, unknown=0)
     requests = []
     for solution in solutions:

@@ -33,6 +33,6 @@ class GradingSettings(FrozenSettings):
         """
         return GraderConfig(workers=workers, isolation=self.isolation, **self.limits(), **more)
 
-    def limits(self) -> dict[str, float | None]:
+    def limits(self) -> dict[str, Any]:
         """The settings that decide a verdict: part of the identity of a file of verdicts. Isolation changes none."""
         return self.model_dump(include={"cpu_limit_s", "sleep_limit_s", "memory_limit_mb", "output_limit_mb"})

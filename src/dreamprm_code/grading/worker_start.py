@@ -15,7 +15,7 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))
         os.execv(sys.executable, [sys.executable, "-s", *sys.argv])
     sys.path[0] = os.path.dirname(os.path.abspath(__file__))
-    from sandbox.supervisor import main
+    from sandbox.supervisor import main  # type: ignore[import-not-found]  # of the folder put on the path above
 
     del sys.path[0]
     main(int(sys.argv[1]))

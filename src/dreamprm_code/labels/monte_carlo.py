@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.records import Rollout, Solution, Step, StepLabel
@@ -68,7 +69,7 @@ def step_labels(
             total, correct = (0, 0) if outcome is None else (1, int(outcome))
         else:
             total, correct = num_rollouts.get(step.key, 0), num_correct.get(step.key, 0)
-        split = {"max_functions": settings.max_functions, "granularity": settings.granularity}
+        split: dict[str, Any] = {"max_functions": settings.max_functions, "granularity": settings.granularity}
         labels.append(StepLabel(**step.to_dict(), num_rollouts=total, num_correct=correct, **split))
     return labels
 

@@ -86,7 +86,8 @@ def plan_segments(depths_T: np.ndarray, causal_kernel: bool = True) -> list[Segm
     runs = dict(zip(run_starts.tolist(), run_stops.tolist(), strict=True))
     paths: dict[int, list[tuple[int, int]]] = {}
     for start, stop in runs.items():
-        depth, kept = int(depths_T[start]), []
+        depth = int(depths_T[start])
+        kept: list[tuple[int, int]] = []
         for first, last in path:
             length = min(last - first, depth - sum(b - a for a, b in kept))
             if length > 0:
@@ -253,7 +254,7 @@ def _flex(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window: int
     from torch.nn.attention.flex_attention import flex_attention
 
     global _compiled_flex
-    function = flex_attention
+    function: Any = flex_attention
     if query.is_cuda:
         if _compiled_flex is None:
             _compiled_flex = torch.compile(flex_attention, dynamic=True)

@@ -234,11 +234,12 @@ def cut_backbone(backbone: PreTrainedModel, layers: int | None, final_norm: bool
     Raises:
         BackboneError: it has fewer layers.
     """
-    num_layers = len(backbone.layers)
+    stack: Any = backbone
+    num_layers = len(stack.layers)
     if layers is not None and not 1 <= layers <= num_layers:
         raise BackboneError(f"setting 'layers' is {layers}; the backbone has {num_layers} layers")
     if layers is not None and layers < num_layers:
-        backbone.layers = backbone.layers[:layers]
+        stack.layers = stack.layers[:layers]
         backbone.config.num_hidden_layers = layers
         if getattr(backbone.config, "layer_types", None) is not None:
             backbone.config.layer_types = backbone.config.layer_types[:layers]

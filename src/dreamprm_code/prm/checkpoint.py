@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -91,9 +91,10 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
     def fill(folder: Path) -> None:
         lora = None
         if has_lora:
-            settings = model.backbone.peft_config["default"]
+            backbone: Any = model.backbone
+            settings = backbone.peft_config["default"]
             lora = LoraPart(rank=settings.r, alpha=settings.lora_alpha, target_modules=sorted(settings.target_modules))
-            model.backbone.save_pretrained(folder, save_embedding_layers=False)
+            backbone.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
             # PEFT writes a set in the order of this process's hashes; scores are tied to the folder's bytes
             adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))

@@ -148,6 +148,7 @@ class StepEncoder:
         return next((index for index, (_, stop) in enumerate(spans) if stop > character), len(spans))
 
     def _encode_shortened(self, problem: Problem, prefixes: Sequence[str], pieces: Sequence[str]) -> list[StepTokens]:
+        assert self.max_length is not None
         statement = problem.question_content
         spans = self.tokenizer(
             statement, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False

@@ -106,14 +106,16 @@ class CheckpointConfig(_Part):
 
 
 def text_config(encoder: StepEncoder, steps: StepSettings) -> TextPart:
-    return TextPart(
-        format=encoder.format,
-        template=encoder.template,
-        step_token=encoder.step_token,
-        step_token_id=encoder.step_token_id,
-        max_length=encoder.max_length,
-        max_functions=steps.max_functions,
-        granularity=steps.granularity,
+    return TextPart.model_validate(
+        {
+            "format": encoder.format,
+            "template": encoder.template,
+            "step_token": encoder.step_token,
+            "step_token_id": encoder.step_token_id,
+            "max_length": encoder.max_length,
+            "max_functions": steps.max_functions,
+            "granularity": steps.granularity,
+        }
     )
 
 

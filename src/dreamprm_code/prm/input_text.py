@@ -61,7 +61,8 @@ def step_pieces(prefixes: Sequence[str]) -> list[str]:
     Raises:
         ValueError: a prefix does not continue the one before it.
     """
-    pieces, before = [], ""
+    pieces: list[str] = []
+    before = ""
     for prefix in prefixes:
         if not prefix.startswith(before) or (pieces and prefix == before):
             raise ValueError("the prefixes of a program must grow strictly, each beginning with the one before it")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.prm.attention import IMPLEMENTATIONS, layout_of
 from dreamprm_code.prm.backbone import BackboneSource, cut_backbone, find_backbone, load_backbone
 from dreamprm_code.prm.readout import PUBLISHED_READING, FeatureScale, Reading, pool
-from dreamprm_code.prm.trees import TreeBatch
+from dreamprm_code.prm.trees import StepTokens, TreeBatch
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class PRMModel(nn.Module):
         self.smallest_window = min((window for window in windows if window is not None), default=None)
 
     @property
-    def decoder(self) -> PreTrainedModel:
+    def decoder(self) -> Any:
         """The transformers model, inside PEFT's wrapper where there is one."""
-        return self.backbone.get_base_model() if hasattr(self.backbone, "get_base_model") else self.backbone
+        backbone: Any = self.backbone
+        return backbone.get_base_model() if hasattr(backbone, "get_base_model") else backbone
 
     @property
     def device(self) -> torch.device:
@@ -180,6 +182,7 @@ class PRMModel(nn.Module):
         for hidden_TH, sequence in zip(output.last_hidden_state, sequences, strict=True):
             tokens = [len(sequence) - 1]
             if self.reading.readout != "last":
+                assert isinstance(sequence, StepTokens)
                 code, step, stop = sequence.span
                 span = range(code if self.reading.readout == "mean" else step, stop)
                 tokens = [index for index in span if sequence[index] != sequence.separator] or tokens
@@ -206,8 +209,9 @@ def freeze_lower_layers(model: PRMModel, trained_layers: int) -> None:
     if not 1 <= trained_layers <= num_layers:
         raise UserError(f"setting 'trained_layers' is {trained_layers}; the backbone has {num_layers} layers")
     for name, parameter in lora_parameters(model):
-        layer = int(re.search(r"\.layers\.(\d+)\.", name).group(1))
-        parameter.requires_grad_(layer >= num_layers - trained_layers)
+        layer = re.search(r"\.layers\.(\d+)\.", name)
+        assert layer is not None, name
+        parameter.requires_grad_(int(layer.group(1)) >= num_layers - trained_layers)
 
 
 def cast_lora(model: PRMModel, dtype: torch.dtype) -> None:
@@ -223,7 +227,11 @@ def wrap_with_lora(backbone: PreTrainedModel, lora: LoraSettings | None, seed: i
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(lora.target_modules), bias="none"
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # declared as int, used as a factor
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        bias="none",
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for an attribute by its old name.

@@ -83,6 +83,9 @@ class FeatureScale(nn.Module):
     0.01 on the head is a small one. No label is looked at.
     """
 
+    mean: Tensor
+    factor: Tensor
+
     def __init__(self, hidden_size: int, dtype: torch.dtype):
         super().__init__()
         self.register_buffer("mean", torch.zeros(hidden_size, dtype=dtype))

@@ -76,7 +76,7 @@ def _sorted_with_shared(sequences: Sequence[Sequence[int]]) -> tuple[list[int], 
     """Lexicographic order, the sorted arrays, and how many leading tokens each shares with the one before it."""
     if not sequences or not all(len(sequence) for sequence in sequences):
         raise ValueError("a tree needs at least one sequence, and no sequence may be empty")
-    order = sorted(range(len(sequences)), key=lambda index: sequences[index])
+    order = sorted(range(len(sequences)), key=lambda index: list(sequences[index]))
     arrays = [np.asarray(sequences[index], dtype=np.int64) for index in order]
     shared = [0] + [_shared_length(left, right) for left, right in itertools.pairwise(arrays)]
     return order, arrays, shared
@@ -160,7 +160,7 @@ class TreeBatch:
         """The same batch with its tensors on a device."""
         if self.token_ids_T.device == torch.device(device):
             return self
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, cache={}, **moved)
 
 

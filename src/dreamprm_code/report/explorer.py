@@ -51,7 +51,7 @@ def problem_entry(
     Programs are split as the PRM splits them; one whose number of steps is not that of its scores is shown as one step with all
     scores beside it.
     """
-    programs = []
+    programs: list[dict[str, Any]] = []
     for solution in sorted(solutions, key=lambda row: row.solution_idx):
         found = scores.get(solution.key)
         step_scores = [score for score in found.step_scores if score is not None] if found else []

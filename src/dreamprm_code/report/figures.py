@@ -55,19 +55,21 @@ def calibration_report(
     """Are scores probabilities? Last step and aggregate against passing (test candidates), and steps against labels
     (training). Candidates that the PRM has not read are left out."""
     candidates = [candidate for item in sets for candidate in item.candidates if candidate.passed is not None]
-    graded = [candidate for candidate in candidates if candidate.step_scores is not None]
-    passed = [float(candidate.passed is True) for candidate in graded]
+    readings = [candidate.step_scores for candidate in candidates if candidate.step_scores is not None]
+    passed = [float(candidate.passed is True) for candidate in candidates if candidate.step_scores is not None]
     groups: dict[str, tuple[list[float], list[float], str]] = {
-        "last step": ([c.step_scores[-1] for c in graded], passed, "share of programs that pass"),
+        "last step": ([step_scores[-1] for step_scores in readings], passed, "share of programs that pass"),
     }
     if aggregation not in ("last", "log_odds"):
-        aggregated = [aggregate(candidate.step_scores, aggregation) for candidate in graded]
+        aggregated = [aggregate(step_scores, aggregation) for step_scores in readings]
         groups[f"{aggregation} of steps"] = (aggregated, passed, "share of programs that pass")
-    pairs = []
+    pairs: list[tuple[float, float]] = []
     for label in step_labels:
         found = (train_scores or {}).get((label.question_id, label.solution_idx))
-        if found is not None and found.unread is None and label.num_rollouts and not label.is_last:
-            pairs.append((found.step_scores[label.step_idx], label.mc_value))
+        if found is not None and not label.is_last:
+            score, mc_value = found.step_scores[label.step_idx], label.mc_value
+            if score is not None and mc_value is not None:
+                pairs.append((score, mc_value))
     if pairs:
         scores, values = map(list, zip(*pairs, strict=True))
         groups["training steps"] = (scores, values, "Monte-Carlo label")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamprm_code.policies.base import BudgetReached, Completion, CompletionRequest
-from dreamprm_code.prompts import prompt_fingerprint, retry_message, solution_messages
+from dreamprm_code.prompts import Style, prompt_fingerprint, retry_message, solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.sampler import Sampled, Sampler, sample_and_grade, solution_row
@@ -17,7 +17,7 @@ from dreamprm_code.steps import cof_violations
 
 
 def solution_requests(
-    problems: Sequence[Problem], style: str, num_solutions: int, file: SampledFile | None = None
+    problems: Sequence[Problem], style: Style, num_solutions: int, file: SampledFile | None = None
 ) -> Iterator[tuple[Problem, CompletionRequest]]:
     """What is to be asked, or still to be asked for a file; ``style`` is cof or plain."""
     for problem in problems:
@@ -33,7 +33,7 @@ def sample_solutions(
     path: Path,
     *,
     stage: str,
-    style: str,
+    style: Style,
     num_solutions: int,
     retries: int = 0,
     say: Callable[[str], None] | None = None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -69,7 +70,7 @@ class HiddenStates:
     def _read(self, problem: Problem, prefixes: Sequence[str]) -> list[Tensor]:
         if self._prm is None:
             self._prm = PRM.create(self.backbone, lora=None)
-            decoder = self._prm.model.decoder
+            decoder: Any = self._prm.model.decoder
             if not 1 <= self.layers <= len(decoder.layers):
                 raise UserError(f"reader_layers is {self.layers}; {self.backbone} has {len(decoder.layers)} layers")
             decoder.layers = decoder.layers[: self.layers]

@@ -66,6 +66,7 @@ def run(style: int, func_name: str) -> int:
     try:
         source = read_all(3).decode()
         _disable_functions()
+        call: Callable[[Any], str]
         if style == OFFICIAL_STDIN:
             call = _stdin_caller(source)
         else:
@@ -121,7 +122,7 @@ def _stdin_caller(source: str) -> Callable[[str], str]:
         joined.append(True)
         join(thread, timeout)
 
-    threading.Thread.join = noted_join  # type: ignore[method-assign]
+    threading.Thread.join = noted_join  # type: ignore[method-assign, assignment]
     sys.setswitchinterval(1000)
     warm_up = threading.Thread(target=sum, args=(range(1000),))  # the first thread of a forked process costs more
     warm_up.start()
@@ -210,7 +211,7 @@ def _as_function(source: str) -> str:
         imports = [statement for statement in body if isinstance(statement, (ast.Import, ast.ImportFrom))]
         others = [statement for statement in body if not isinstance(statement, (ast.Import, ast.ImportFrom))]
         no_arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-        function = ast.FunctionDef(
+        function = ast.FunctionDef(  # type: ignore[call-arg]  # type_params since Python 3.12
             name="wrapped_function", args=no_arguments, body=others, decorator_list=[], type_params=[], lineno=-1
         )
         return f"{_PRELUDE}\n{_unparse(imports)}\n{_unparse(function)}"
@@ -242,7 +243,8 @@ def encode(value: Any) -> Any:
         return float.__float__(value)
     if isinstance(value, dict):
         return ["dict", *([encode(key), encode(item)] for key, item in dict.items(value))]
-    for kind in (list, tuple, set, frozenset):
+    kinds: tuple[Any, ...] = (list, tuple, set, frozenset)
+    for kind in kinds:
         if isinstance(value, kind):
             return ["set" if kind is frozenset else kind.__name__, *(encode(item) for item in kind.__iter__(value))]
     if isinstance(value, (decimal.Decimal, fractions.Fraction)):

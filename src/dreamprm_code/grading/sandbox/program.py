@@ -18,7 +18,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 INT_DIGITS = 50_000
 """Longest integer that may become text or be read from it, as in LiveCodeBench's grader."""
@@ -60,9 +60,9 @@ def make_streams() -> None:
     try:
         for fd, end in ((0, read_end), (1, write_end), (2, write_end)):
             os.dup2(end, fd)
-        sys.stdin = sys.__stdin__ = _stream(0, "r")
-        sys.stdout = sys.__stdout__ = _stream(1, "w")
-        sys.stderr = sys.__stderr__ = _stream(2, "w", errors="backslashreplace", buffering=1)
+        sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]  # what a program may read
+        sys.stdout = sys.__stdout__ = _stream(1, "w")  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _stream(2, "w", errors="backslashreplace", buffering=1)  # type: ignore[misc]
     finally:
         for fd, old in enumerate(saved):
             os.dup2(old, fd)
@@ -71,7 +71,7 @@ def make_streams() -> None:
         os.close(write_end)
 
 
-def _stream(fd: int, mode: str, **settings: Any) -> io.TextIOWrapper:
+def _stream(fd: int, mode: Literal["r", "w"], **settings: Any) -> io.TextIOWrapper:
     return open(fd, mode, encoding="utf-8", closefd=False, **settings)
 
 
