@@ -8,10 +8,10 @@ other_problems=
 _flags=("$@")
 for ((_i = 0; _i < ${#_flags[@]}; _i++)); do
   case ${_flags[_i]} in
-    --config=* | --data-dir=* | --out-dir=* | --problems=* | --release=* | --windows=* | --seed=*)
+    --config=* | --data-dir=* | --out-dir=* | --problems=* | --release=* | --windows=* | --split-file=* | --seed=*)
       _name=${_flags[_i]%%=*} _value=${_flags[_i]#*=}
       ;;
-    --config | --data-dir | --out-dir | --problems | --release | --windows | --seed)
+    --config | --data-dir | --out-dir | --problems | --release | --windows | --split-file | --seed)
       _name=${_flags[_i]} _value=${_flags[_i + 1]-}
       _i=$((_i + 1))
       ;;
