@@ -19,12 +19,13 @@ def shell(root: Path, script: str, *arguments: str) -> str:
 @pytest.mark.parametrize("form", ["two words", "one word"])
 def test_flags_about_the_run_reach_both_stages(root: Path, form: str) -> None:
     given = [("--data-dir", "my run"), ("--learn", "none"), ("--problems", "p.jsonl"), ("--config", "other.yaml")]
-    given.append(("--split-file", "parts.json"))
+    given += [("--split-file", "parts.json")]
     flags = [part for pair in given for part in pair] if form == "two words" else ["=".join(pair) for pair in given]
     script = """CONFIG=configs/demo.yaml; source src/recipe_flags.sh
         printf '%s|' "$CONFIG" "$DATA_DIR" "$other_problems" "${shared_flags[@]}"; echo; printf '%s|' "$@" """
     found, kept = shell(root, script, *flags).splitlines()
-    assert found == "other.yaml|my run|p.jsonl|--data-dir|my run|--problems|p.jsonl|--config|other.yaml|--split-file|parts.json|"
+    shared = "--data-dir|my run|--problems|p.jsonl|--config|other.yaml|--split-file|parts.json|"
+    assert found == f"other.yaml|my run|p.jsonl|{shared}"
     assert kept == "|".join(flags) + "|"
 
 
