@@ -1,28 +1,27 @@
-"""Does label correction correct labels? A study on known truth: noise in, label error and PRM quality out.
+"""What should be done with clean outcomes of programs when step labels are noisy? A controlled study on known truth.
 
 Programs are composed from the tested functions that make_controlled.py wrote, by a policy whose success probabilities are
-known, so the true value of every prefix is known. Labels get sampling error (n rollouts) and, at a dialled rate, flips. A PRM
-that reads n-grams, or the hidden states of a frozen language model (``--reader``), is trained on them by the project's own
-bi-level trainer with each kind of outer level, and by the released recipe. Reported: error of the training labels before and
-after correction, step scores against the truth and best-of-8 on new programs of the same problems and on new problems; means
-over seeds with 95% t-intervals, differences to `none` paired by seed.
+known, so the true value of every prefix is known. Step labels get sampling error (n rollouts) and noise of a dialled kind and
+rate. Every arm (dreamprm_code/study/arms.py) reads the same step labels and the same outcomes of whole programs and takes the
+same number of inner steps; the PRM is a linear head that reads n-grams, or the hidden states of a frozen language model
+(``--reader``). The outcomes belong to programs of the training problems (`same`), of other problems (`disjoint`), or of other
+problems and to the training programs themselves (`own`).
 
     python src/studies/label_correction.py --config configs/study.yaml
 
-Writes study_runs.jsonl (one row per run; a killed study goes on where it was), study.json, study.md and study.png.
+Writes study_runs.jsonl (one row per run; a killed study goes on where it was), study.md and two figures. The protocol is in
+docs/studies.md.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import from_clone  # noqa: F401
 import numpy as np
@@ -31,99 +30,119 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import TrainConfig
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import load_problems
-from dreamprm_code.selection.aggregation import aggregate
-from dreamprm_code.selection.best_of_n import select
-from dreamprm_code.selection.metrics import auroc, calibration_bins, expected_calibration_error
 from dreamprm_code.settings import FrozenSettings
-from dreamprm_code.study.controlled import ControlledData, ControlledProgram, ControlledSizes, draw_data
+from dreamprm_code.study.arms import ARMS, CONTROLS, SWEEP_ARMS, Cell
+from dreamprm_code.study.controlled import META, ControlledData, ControlledProgram, ControlledSizes, draw_data
 from dreamprm_code.study.hidden_states import HiddenStates, ScaledStates
-from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
-from dreamprm_code.study.released_recipe import ReleasedSettings, train_as_released
-from dreamprm_code.study.simulated_policy import FunctionVariant, LabelNoise, pools_of
-from dreamprm_code.study.tables import HEADLINE_ARM, StudyRow, write_study
-
-ARMS: dict[str, dict[str, Any]] = {
-    "none": {"learn": "none"},
-    "weights": {"learn": "weights"},
-    "labels": {"learn": "labels"},
-    HEADLINE_ARM: {"learn": "labels"},
-    "labels, agreement only": {"learn": "labels", "outer_lr": 0.0},
-    "labels + agreement, darts": {"learn": "labels", "hypergradient": "darts"},
-    "released": {},
-}
-"""Name in the tables and what it changes; those with "agreement" use the study's ``agreement``, the others 0."""
-
-SWEEP_ARMS = ("none", "weights", "labels", HEADLINE_ARM)
-KIND_ARMS = (*SWEEP_ARMS, "released")
+from dreamprm_code.study.linear import Columns, Rows
+from dreamprm_code.study.measures import Metrics, label_metrics, score_metrics
+from dreamprm_code.study.ngrams import NgramEncoder
+from dreamprm_code.study.simulated_policy import NOISE_KINDS, FunctionVariant, LabelNoise, pools_of
+from dreamprm_code.study.tables import StudyRow, write_study
 
 
 class Config(FrozenSettings):
     functions: Path = Field(Path("data/demo/study/functions.jsonl"), description="tested functions, from make_controlled.py")
-    out_dir: Path = Field(Path("data/study-run"), description="where rows, tables and figure go")
+    out_dir: Path = Field(Path("data/study-run"), description="where rows, tables and figures go")
     reader: str = Field(
         "ngrams",
         description="what the linear head reads: ngrams, or the hidden states of a backbone (name, folder or GGUF file)",
     )
     reader_layers: int = Field(20, ge=1, description="layers of that backbone below the states")
     problems: str = Field("data/demo/problems.jsonl", description="the problems, for their statements (backbones only)")
-    sweep_rates: list[float] = Field([0.0, 0.1, 0.2, 0.3, 0.4], description="noise rates of independent flips")
-    noise_kinds: list[str] = Field(
-        ["independent", "systematic", "weak_policy"],
-        description="kinds of noise compared at headline_rate; every arm for the first",
-    )
+    noise_kinds: list[str] = Field(list(NOISE_KINDS), description="kinds of noise compared at headline_rate, with every arm")
+    meta: list[str] = Field(list(META), description="whose outcomes are known: of same, disjoint problems, and own programs")
     headline_rate: float = Field(0.3, ge=0, lt=1, description="noise rate at which all arms and kinds are compared")
-    seeds: list[int] = Field(
-        list(range(10, 20)), description="data sets and trainings of each cell; 0 and 1 served to choose settings"
+    sweep_rates: list[float] = Field([0.0, 0.1, 0.2, 0.3, 0.4], description="noise rates of independent flips, main arms")
+    sweep_meta_programs: list[int] = Field(
+        [3, 10, 25, 50, 100, 200, 400], description="meta programs per training problem, main arms, same problems"
     )
-    train_problems: int = Field(16, ge=1, description="problems of training, meta and held-out programs")
-    held_out_problems: int = Field(8, ge=0, description="problems that training never sees")
+    seeds: list[int] = Field(list(range(200, 210)), description="data sets and trainings of each cell")
+    arms: list[str] = Field([], description="only these arms; empty: all")
+    train_problems: int = Field(16, ge=1, description="problems of training and held-out programs")
+    meta_problems: int = Field(8, ge=1, description="problems of the meta programs that belong to other problems")
+    held_out_problems: int = Field(8, ge=0, description="problems that nothing is known of")
     train_programs: int = Field(40, ge=1, description="training programs per problem")
-    meta_programs: int = Field(100, ge=1, description="clean programs per problem")
+    meta_programs: int = Field(100, ge=1, description="meta programs per training problem; as many in all of other problems")
     held_out_programs: int = Field(32, ge=1, description="programs per problem to score and choose from")
     max_wrong: int = Field(3, ge=1, description="wrong texts per function")
     max_right: int = Field(2, ge=1, description="right texts per function")
-    inner_only_steps: int = Field(200, ge=0, description="inner steps before the outer level starts")
-    bilevel_steps: int = Field(1200, ge=0, description="inner steps with the outer level")
-    window_steps: int = Field(64, ge=1, description="training steps (prefixes) per inner step")
-    outer_batch: int = Field(128, ge=1, description="clean programs per outer step")
+    inner_only_steps: int = Field(200, ge=0, description="inner steps before an outer level starts")
+    bilevel_steps: int = Field(1200, ge=0, description="inner steps after that; an arm of several trainings divides both")
+    window_rows: int = Field(64, ge=1, description="rows (prefixes) per inner step")
+    outer_batch: int = Field(128, ge=1, description="whole programs per outer step")
     lr: float = Field(0.03, ge=0, description="inner learning rate")
     outer_lr: float = Field(0.02, ge=0, description="outer learning rate at the start; both rates fall linearly to 0")
     agreement: float = Field(
         0.05, ge=0, le=1, description="share of the way to the posterior per outer step, in the arms that use it"
     )
     candidates: int = Field(8, ge=1, description="N of best-of-N")
-    processes: int = Field(2, ge=1, description="trainings at once; one thread each")
+    processes: int = Field(2, ge=1, description="data sets at once; one thread each")
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """One data set as features: train rows, meta programs, every prefix of the held-out programs."""
+class Condition(NamedTuple):
+    """A kind of data set; ``meta_programs`` are per training problem."""
 
-    data: ControlledData
-    train_RF: torch.Tensor
-    meta_MF: torch.Tensor
-    held_out: dict[str, tuple[tuple[ControlledProgram, ...], torch.Tensor]]
+    noise: str
+    rate: float
+    meta: str
+    meta_programs: int
 
 
-def draw(config: Config, kind: str, rate: float, seed: int) -> ControlledData:
+def conditions(config: Config) -> Iterator[tuple[Condition, list[str]]]:
+    """With the arms that run there; where not the first kind of noise and not `same`, the main ones only.
+
+    The released recipe takes far longer than the others together and runs for `same` only.
+    """
+    known = {*ARMS, *CONTROLS}
+    if unknown := sorted(set(config.arms) - known):
+        raise UserError(f"setting 'arms': there is no arm {unknown[0]!r}; choose from {', '.join(sorted(known))}")
+
+    def wanted(arms: Sequence[str]) -> list[str]:
+        return [arm for arm in arms if not config.arms or arm in config.arms]
+
+    headline = [arm for arm in (*ARMS, *CONTROLS) if arm != "released"]
+    for meta in config.meta:
+        for noise in config.noise_kinds:
+            arms = [*headline, "released"] if meta == "same" else headline if noise == config.noise_kinds[0] else SWEEP_ARMS
+            yield Condition(noise, config.headline_rate, meta, config.meta_programs), wanted(arms)
+    for rate in config.sweep_rates:
+        if rate != config.headline_rate:
+            yield Condition("independent", rate, "same", config.meta_programs), wanted(SWEEP_ARMS)
+    for number in config.sweep_meta_programs:
+        if number != config.meta_programs:
+            yield Condition("independent", config.headline_rate, "same", number), wanted(SWEEP_ARMS)
+
+
+def draw(config: Config, condition: Condition, seed: int) -> ControlledData:
+    is_other = condition.meta != "same"
+    per_problem = condition.meta_programs * config.train_problems // config.meta_problems
     sizes = ControlledSizes(
         train_problems=config.train_problems,
+        meta_problems=config.meta_problems if is_other else 0,
         held_out_problems=config.held_out_problems,
         train_programs=config.train_programs,
-        meta_programs=config.meta_programs,
+        meta_programs=per_problem if is_other else condition.meta_programs,
         held_out_programs=config.held_out_programs,
     )
     pools = pools_of(
         read_rows(config.functions, FunctionVariant), min_steps=2, max_right=config.max_right, max_wrong=config.max_wrong
     )
-    if len(pools) < config.train_problems + config.held_out_problems:
-        raise UserError(f"{config.functions}: {len(pools)} usable problems; lower train_problems or held_out_problems")
-    return draw_data(pools, sizes, LabelNoise(kind, rate), seed)
+    if len(pools) < sizes.num_problems:
+        raise UserError(
+            f"{config.functions}: {len(pools)} usable problems of {sizes.num_problems}; lower train_problems, meta_problems "
+            "or held_out_problems"
+        )
+    return draw_data(pools, sizes, LabelNoise(condition.noise, condition.rate), seed)
+
+
+def outcome_programs(data: ControlledData, meta: str) -> tuple[ControlledProgram, ...]:
+    return (*data.meta, *data.train) if meta == "own" else data.meta
 
 
 def prefix_texts(programs: Sequence[ControlledProgram]) -> list[tuple[str, str]]:
@@ -134,14 +153,13 @@ def hidden_states(config: Config) -> HiddenStates:
     return HiddenStates(config.reader, config.reader_layers, config.out_dir / "hidden_states")
 
 
-def prepare_reader(config: Config, work: Sequence[tuple[str, float, int, list[str]]]) -> None:
-    """A backbone reads every prefix of the cells once, before the trainings start."""
+def prepare_reader(config: Config, work: Sequence[tuple[Condition, int, list[str]]]) -> None:
+    """A backbone reads every prefix of the data sets once, before the trainings start."""
     texts = set()
-    for kind, rate, seed in {item[:3] for item in work}:
-        data = draw(config, kind, rate, seed)
+    for condition, seed in {item[:2] for item in work}:
+        data = draw(config, condition, seed)
         texts |= {(step.question_id, step.prefix) for step in data.steps}
-        texts |= {(program.question_id, program.prefixes[-1]) for program in data.meta}
-        texts |= set(prefix_texts((*data.held_out_programs, *data.held_out_problems)))
+        texts |= set(prefix_texts((*data.train, *data.meta, *data.held_out_programs, *data.held_out_problems)))
     problems = {problem.question_id: problem for problem in load_problems(config.problems)}
     if unknown := {question_id for question_id, _ in texts} - problems.keys():
         raise UserError(f"{config.problems}: has no problem {min(unknown)}, of which {config.functions} holds functions")
@@ -154,147 +172,80 @@ def prepare_reader(config: Config, work: Sequence[tuple[str, float, int, list[st
         hidden_states(config).prepare(problems, texts, show)
 
 
-def encode(config: Config, kind: str, rate: float, seed: int) -> Encoded:
-    data = draw(config, kind, rate, seed)
-    train_texts = [(step.question_id, step.prefix) for step in data.steps]
-    meta_texts = [(program.question_id, program.prefixes[-1]) for program in data.meta]
-    texts = train_texts + meta_texts
+def encode(config: Config, condition: Condition, seed: int) -> tuple[Cell, ControlledData, dict[str, np.ndarray]]:
+    """The data set as features, and the features of the held-out programs. The vocabulary is that of what is trained on."""
+    data = draw(config, condition, seed)
+    programs = outcome_programs(data, condition.meta)
+    step_texts = [(step.question_id, step.prefix) for step in data.steps]
+    whole_texts = [(program.question_id, program.prefixes[-1]) for program in programs]
+    texts = step_texts + whole_texts
     encoder = NgramEncoder(texts) if config.reader == "ngrams" else ScaledStates(hidden_states(config), texts)
-    held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
-    return Encoded(
-        data,
-        encoder.encode(train_texts),
-        encoder.encode(meta_texts),
-        {name: (programs, encoder.encode(prefix_texts(programs))) for name, programs in held_out.items()},
+    step_RF, prefix_AF = (encoder.encode(part).numpy() for part in (step_texts, prefix_texts(programs)))
+    lengths = [len(program.prefixes) for program in programs]
+    is_whole_A = np.concatenate([np.arange(length) == length - 1 for length in lengths])
+    columns = Columns.equal_in(np.vstack([step_RF, prefix_AF]))
+    num_rollouts = data.steps[0].num_rollouts
+    cell = Cell(
+        config=train_config(config, seed),
+        columns=columns,
+        steps=Rows.of(columns.reduce(step_RF), [step.mc_value for step in data.steps], num_rollouts),
+        prefixes=Rows.of(columns.reduce(prefix_AF), np.repeat([float(program.passed) for program in programs], lengths)),
+        is_whole_A=is_whole_A,
+        program_A=np.repeat(np.arange(len(programs)), lengths),
+        full=(step_RF, prefix_AF[is_whole_A]),
+        agreement=config.agreement,
     )
+    held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
+    return cell, data, {name: encoder.encode(prefix_texts(part)).numpy() for name, part in held_out.items()}
 
 
-def train_arm(config: Config, arm: str, encoded: Encoded, seed: int) -> tuple[LinearPRM, list[float], list[float]]:
-    """``(model, labels, weights)`` after one training."""
-    label = [step.mc_value for step in encoded.data.steps]
-    outcome = [float(program.passed) for program in encoded.data.meta]
-    num_features = encoded.train_RF.shape[1]
-    torch.manual_seed(seed)
-    if arm == "released":
-        model = LinearPRM(num_features, dropout=0.05)
-        settings = ReleasedSettings(
-            config.inner_only_steps, config.bilevel_steps, micro_rows=config.window_steps // 8, lr=config.lr, seed=seed
-        )
-        weights = train_as_released(
-            model, encoded.train_RF, torch.tensor(label), encoded.meta_MF, torch.tensor(outcome), settings
-        )
-        return model, label, weights
-    model = LinearPRM(num_features)
-    settings_of_arm = {"outer_lr": config.outer_lr, "agreement": config.agreement if "agreement" in arm else 0.0} | ARMS[arm]
-    train_config = TrainConfig(
+def train_config(config: Config, seed: int) -> TrainConfig:
+    return TrainConfig(
+        learn="none",
         inner_only_steps=config.inner_only_steps,
         bilevel_steps=config.bilevel_steps,
-        batch_programs=config.window_steps,
+        batch_programs=config.window_rows,
         outer_programs=config.outer_batch,
         lr=config.lr,
+        outer_lr=config.outer_lr,
         weight_decay=0.0,
         clip=0.0,
         schedule="linear",
-        eval_every=0,
-        checkpoint_every=0,
         seed=seed,
         device="cpu",
-        progress=False,
-        tensorboard=False,
-        **settings_of_arm,
     )
-    num_rollouts = [step.num_rollouts for step in encoded.data.steps]
-    rows = tensor_data(encoded.train_RF, label, num_rollouts, Outcomes(encoded.meta_MF, outcome))
-    with tempfile.TemporaryDirectory() as folder:
-        result = train(train_config, rows, folder, model)
-    return model, result.labels, result.weights
 
 
-def calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:
-    return expected_calibration_error(calibration_bins([min(max(value, 0.0), 1.0) for value in values], truth)) or 0.0
-
-
-def label_metrics(encoded: Encoded, labels: Sequence[float], weights: Sequence[float]) -> dict[str, float | None]:
-    truth = np.array([step.true_value for step in encoded.data.steps])
-    before = np.array([step.mc_value for step in encoded.data.steps])
-    spoilt = [step.is_spoilt for step in encoded.data.steps]
-    found: dict[str, float | None] = {}
-    for name, values in (("label", np.asarray(labels)), ("label_before", before)):
-        found[f"{name}_mae"] = float(np.abs(values - truth).mean())
-        found[f"{name}_auroc"] = auroc(values.tolist(), (truth > 0).tolist())
-        found[f"{name}_ece"] = calibration_error(values.tolist(), truth.tolist())
-    constant = len(set(weights)) == 1
-    return found | {"weight_auroc": None if constant else auroc((-np.asarray(weights)).tolist(), spoilt)}
-
-
-def score_metrics(
-    name: str, programs: Sequence[ControlledProgram], scores: Sequence[float], num_candidates: int
-) -> dict[str, float | None]:
-    """Middle steps against the truth, and best-of-N by the mean step score over disjoint groups of N programs of a problem."""
-    by_problem: dict[str, list[tuple[float, bool]]] = {}
-    middle: list[float] = []
-    truth: list[float] = []
-    start = 0
-    for program in programs:
-        own = scores[start : start + len(program.prefixes)]
-        start += len(own)
-        middle += list(own[:-1])
-        truth += program.true_values[:-1]
-        by_problem.setdefault(program.question_id, []).append((aggregate(own, "mean"), program.passed))
-    groups = [
-        scored[first : first + num_candidates]
-        for scored in by_problem.values()
-        for first in range(0, len(scored) - num_candidates + 1, num_candidates)
-    ]
-    chosen = [group[select([score for score, _ in group]).position][1] for group in groups]
-    return {
-        f"{name}_auroc": auroc(middle, [value > 0 for value in truth]),
-        f"{name}_mae": float(np.abs(np.array(middle) - truth).mean()),
-        f"{name}_ece": calibration_error(middle, truth),
-        f"{name}_best_of_n": float(np.mean(chosen)),
-        f"{name}_random": float(np.mean([passed for group in groups for _, passed in group])),
-        f"{name}_oracle": float(np.mean([any(passed for _, passed in group) for group in groups])),
-    }
-
-
-def run_cell(config: Config, kind: str, rate: float, seed: int, arms: Sequence[str]) -> list[StudyRow]:
+def run_cell(config: Config, condition: Condition, seed: int, arms: Sequence[str]) -> list[StudyRow]:
     """All arms on one data set."""
     torch.set_num_threads(1)
-    encoded = encode(config, kind, rate, seed)
+    cell, data, features = encode(config, condition, seed)
+    held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
     rows = []
     for arm in arms:
         started = time.process_time()
-        model, labels, weights = train_arm(config, arm, encoded, seed)
+        trained = ARMS[arm].train(cell) if arm in ARMS else None
         seconds = time.process_time() - started
-        metrics = label_metrics(encoded, labels, weights)
-        for name, (programs, features) in encoded.held_out.items():
-            with torch.no_grad():
-                scores = torch.sigmoid(model(features)).tolist()
-            metrics |= score_metrics(name, programs, scores, config.candidates)
+        metrics: Metrics = label_metrics(data.steps, None if trained is None else trained.label_R.tolist())
+        for name, programs in held_out.items():
+            if trained is None:
+                scores = [score for program in programs for score in CONTROLS[arm](program)]
+            else:
+                scores = trained.head.scores_of_all(features[name]).tolist()
+            metrics |= score_metrics(name, programs, scores, config.candidates, is_share=trained is not None)
         rows.append(
             StudyRow(
-                noise=kind,
-                rate=rate,
+                noise=condition.noise,
+                rate=condition.rate,
+                meta=condition.meta,
+                meta_programs=condition.meta_programs,
                 seed=seed,
                 arm=arm,
-                cpu_seconds=seconds,
-                num_labels=len(labels),
-                num_features=encoded.train_RF.shape[1],
-                metrics=metrics,
+                cpu_seconds=round(seconds, 3),
+                metrics={name: None if value is None else round(value, 6) for name, value in metrics.items()},
             )
         )
     return rows
-
-
-def cells(config: Config) -> Iterator[tuple[str, float, int, list[str]]]:
-    """``(kind, rate, seed, arms)``: every arm for the first kind at the headline rate, the main ones elsewhere."""
-    for kind in config.noise_kinds:
-        for seed in config.seeds:
-            yield kind, config.headline_rate, seed, list(ARMS if kind == config.noise_kinds[0] else KIND_ARMS)
-    for seed in config.seeds:
-        for rate in config.sweep_rates:
-            if not ("independent" in config.noise_kinds and rate == config.headline_rate):
-                yield "independent", rate, seed, list(SWEEP_ARMS)
 
 
 def _in_processes(config: Config, work: list[tuple], on_rows: Callable[[list[StudyRow]], None]) -> None:
@@ -309,27 +260,44 @@ def _in_processes(config: Config, work: list[tuple], on_rows: Callable[[list[Stu
 
 
 def main(config: Config) -> None:
-    started = time.monotonic()
     path = config.out_dir / "study_runs.jsonl"
     settings = config.model_dump()
-    left_out = ("out_dir", "functions", "problems", "processes", "seeds", "sweep_rates", "noise_kinds", "headline_rate")
+    chosen_anew = (
+        "noise_kinds",
+        "meta",
+        "headline_rate",
+        "sweep_rates",
+        "sweep_meta_programs",
+        "meta_programs",
+        "seeds",
+        "arms",
+    )
+    left_out = ("out_dir", "functions", "problems", "processes", *chosen_anew)
     identity = {name: value for name, value in settings.items() if name not in left_out}
     identity["functions"] = sha256_of(config.functions)
     check_resume(path, identity)
     with RowAppender(path, StudyRow) as appender:
         write_manifest(path, stage="label_correction", config=settings, identity=identity, inputs=[config.functions])
         work = [
-            (kind, rate, seed, missing)
-            for kind, rate, seed, arms in cells(config)
-            if (missing := [arm for arm in arms if (kind, rate, seed, arm) not in appender.keys])
+            (condition, seed, missing)
+            for condition, arms in conditions(config)
+            for seed in config.seeds
+            if (missing := [arm for arm in arms if (*condition, seed, arm) not in appender.keys])
         ]
         if config.reader != "ngrams" and work:
             prepare_reader(config, work)
-        _in_processes(config, work, lambda rows: appender.append(*rows))
+        with tqdm(total=len(work), desc="data sets") as bar:
+
+            def keep(rows: list[StudyRow]) -> None:
+                appender.append(*rows)
+                bar.update()
+
+            _in_processes(config, work, keep)
     sort_file(path, StudyRow)
-    seconds = time.monotonic() - started
-    summary = write_study(read_rows(path, StudyRow), config.out_dir, config.headline_rate)
-    print(f"label_correction: {summary} in {seconds:.0f} s -> {config.out_dir}/study.md")
+    rows = read_rows(path, StudyRow)
+    write_study(rows, config.out_dir, config.headline_rate, config.meta_programs)
+    seconds = sum(row.cpu_seconds for row in rows)
+    print(f"label_correction: {len(rows)} runs, {seconds:.0f} s of training -> {config.out_dir}/study.md")
 
 
 if __name__ == "__main__":

@@ -49,20 +49,31 @@ class NgramEncoder:
     def num_features(self) -> int:
         return len(self._index)
 
-    def _grams(self, question_id: str, prefix: str) -> list[tuple[str, ...]]:
-        """Each n-gram once, in the order of the text: the order of features must not depend on the hashes of a process."""
-        tokens = (question_id, *code_tokens(prefix))
-        padded = ("",) * (self.length - 1) + tokens
-        return list(dict.fromkeys(padded[start : start + self.length] for start in range(len(tokens))))
+    def _grams(self, question_id: str, prefix: str) -> tuple[tuple[str, ...], ...]:
+        return _ngrams(question_id, prefix, self.length)
 
     def encode(self, texts: Sequence[tuple[str, str]]) -> Tensor:
         """feature_SF, float32; n-grams outside the vocabulary are left out."""
         feature_SF = torch.zeros(len(texts), len(self._index))
+        seen: dict[tuple[str, str], int] = {}
         for row, text in enumerate(texts):
-            for gram in self._grams(*text):
-                if gram in self._index:
-                    feature_SF[row, self._index[gram]] = self._value[gram] * self._scale
+            if text in seen:
+                feature_SF[row] = feature_SF[seen[text]]
+                continue
+            seen[text] = row
+            grams = [gram for gram in self._grams(*text) if gram in self._index]
+            feature_SF[row, [self._index[gram] for gram in grams]] = (
+                torch.tensor([self._value[gram] for gram in grams]) * self._scale
+            )
         return feature_SF
+
+
+@functools.lru_cache(maxsize=65536)
+def _ngrams(question_id: str, prefix: str, length: int) -> tuple[tuple[str, ...], ...]:
+    """Each n-gram once, in the order of the text: the order of features must not depend on the hashes of a process."""
+    tokens = (question_id, *code_tokens(prefix))
+    padded = ("",) * (length - 1) + tokens
+    return tuple(dict.fromkeys(padded[start : start + length] for start in range(len(tokens))))
 
 
 class LinearPRM(nn.Module):

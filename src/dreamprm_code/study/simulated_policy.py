@@ -133,6 +133,14 @@ class SimulatedPolicy:
             return 0.0
         return math.prod(self.success[len(functions) :])
 
+    def log_likelihood(self, functions: Sequence[Drawn]) -> float:
+        """Mean over the functions of their log-probability: right or wrong, then one of the texts of that kind."""
+        total = 0.0
+        for step_idx, (drawn, success) in enumerate(zip(functions, self.success, strict=False)):
+            texts = (self.pool.right if drawn.is_right else self.pool.wrong)[step_idx]
+            total += math.log((success if drawn.is_right else 1.0 - success) / len(texts))
+        return total / len(functions)
+
     def num_correct(self, functions: Sequence[Drawn], num_rollouts: int, rng: np.random.Generator) -> int:
         """How many of ``num_rollouts`` completions pass: what executing them would count."""
         return int(rng.binomial(num_rollouts, self.true_value(functions)))

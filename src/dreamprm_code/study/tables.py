@@ -1,8 +1,7 @@
-"""Tables and figure of the label-correction study, from its runs."""
+"""Tables and figures of the controlled study, from its runs."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,42 +14,46 @@ from scipy import stats
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.records import Index, Record, Share
 from dreamprm_code.report.plots import Series, line_figure, save_png
-
-BASE_ARM = "none"
-HEADLINE_ARM = "labels + agreement"
-ARM_ORDER = (BASE_ARM, "released", "weights", "labels", HEADLINE_ARM)
-"""Order in the tables; other arms follow by name."""
+from dreamprm_code.study.arms import ARMS, BEST_ARM, CONTROLS, OUTCOMES_ARM, POOL_ARM, SWEEP_ARMS
+from dreamprm_code.study.controlled import META
 
 COLUMNS = {
     "label_mae": "label MAE",
-    "label_auroc": "label AUROC",
-    "label_ece": "label ECE",
-    "weight_auroc": "weight AUROC",
     "programs_auroc": "step AUROC",
-    "programs_mae": "score MAE",
-    "programs_ece": "score ECE",
     "programs_best_of_n": "best of N",
+    "programs_ece": "calibration error",
     "problems_auroc": "step AUROC, new problems",
     "problems_best_of_n": "best of N, new problems",
+    "problems_ece": "calibration error, new problems",
 }
+COMPARED = ("label_mae", "programs_auroc", "programs_best_of_n", "programs_ece")
+BASELINES = (POOL_ARM, OUTCOMES_ARM)
+META_TITLES = {
+    "same": "outcomes of programs of the training problems",
+    "disjoint": "outcomes of programs of other problems only",
+    "own": "outcomes of programs of other problems, and of the training programs themselves",
+}
+FIGURE_ARMS = ("none", "labels", OUTCOMES_ARM, POOL_ARM, "outcomes at every prefix", BEST_ARM)
+MIN_SEEDS = 3
 
 
 class StudyRow(Record):
-    """One training on one data set; row of ``study_runs.jsonl``. A metric is None where it is not defined."""
+    """One arm on one data set; row of ``study_runs.jsonl``. A metric is None where it is not defined.
 
-    key_fields = ("noise", "rate", "seed", "arm")
+    ``meta`` says whose outcomes were known (:data:`dreamprm_code.study.controlled.META`), ``meta_programs`` how many per
+    training problem.
+    """
+
+    key_fields = ("noise", "rate", "meta", "meta_programs", "seed", "arm")
 
     noise: str
     rate: Share
+    meta: str
+    meta_programs: Index
     seed: Index
     arm: str
     cpu_seconds: Annotated[float, Field(ge=0)]
-    num_labels: Index
-    num_features: Index
     metrics: dict[str, float | None]
-
-
-MIN_SEEDS = 3
 
 
 class Estimate(NamedTuple):
@@ -77,160 +80,156 @@ def estimate(values: Iterable[float | None]) -> Estimate | None:
     return Estimate(mean, mean - half, mean + half, int(found.size))
 
 
-def _cells(rows: Sequence[StudyRow]) -> dict[tuple[str, float], dict[str, dict[int, StudyRow]]]:
-    """(noise, rate) -> arm -> seed -> run."""
-    found: dict[tuple[str, float], dict[str, dict[int, StudyRow]]] = {}
+Runs = Mapping[int, StudyRow]
+"""The runs of one arm under one condition, by seed."""
+
+
+def runs_by_arm(rows: Iterable[StudyRow]) -> dict[str, dict[int, StudyRow]]:
+    """Arm -> seed -> run, in the order of the tables."""
+    found: dict[str, dict[int, StudyRow]] = {}
     for row in rows:
-        found.setdefault((row.noise, row.rate), {}).setdefault(row.arm, {})[row.seed] = row
-    return found
+        found.setdefault(row.arm, {})[row.seed] = row
+    order = [*ARMS, *CONTROLS]
+    return {arm: found[arm] for arm in sorted(found, key=order.index)}
 
 
-def _paired(runs: Mapping[int, StudyRow], base: Mapping[int, StudyRow], metric: str) -> Estimate | None:
+def mean_of(runs: Runs, metric: str) -> Estimate | None:
+    return estimate(run.metrics.get(metric) for run in runs.values())
+
+
+def paired(runs: Runs, base: Runs, metric: str) -> Estimate | None:
+    """Mean difference to another arm over the seeds that both have."""
     pairs = [(runs[seed].metrics.get(metric), base[seed].metrics.get(metric)) for seed in sorted(runs.keys() & base.keys())]
     return estimate(None if a is None or b is None else a - b for a, b in pairs)
 
 
-def _share_left(runs: Mapping[int, StudyRow]) -> Estimate | None:
-    """Label MAE after correction as a share of that before."""
-    pairs = [(run.metrics["label_mae"], run.metrics["label_before_mae"]) for run in runs.values()]
-    return estimate(after / before for after, before in pairs if after is not None and before)
+def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *(f"| {' | '.join(line)} |" for line in lines), ""]
 
 
-def summarize(rows: Sequence[StudyRow]) -> list[dict]:
-    """One entry per cell and arm: estimates, differences to ``none`` paired by seed, share of the label error left."""
-    found = []
-    for (noise, rate), arms in sorted(_cells(rows).items()):
-        for arm in sorted(arms, key=lambda name: (ARM_ORDER.index(name) if name in ARM_ORDER else len(ARM_ORDER), name)):
-            runs = arms[arm]
-            names = next(iter(runs.values())).metrics
-            metrics = {name: estimate(run.metrics.get(name) for run in runs.values()) for name in names}
-            differences = {name: _paired(runs, arms.get(BASE_ARM, {}), name) for name in metrics}
-            found.append(
-                {
-                    "noise": noise,
-                    "rate": rate,
-                    "arm": arm,
-                    "num_seeds": len(runs),
-                    "cpu_seconds": sum(run.cpu_seconds for run in runs.values()) / len(runs),
-                    "label_mae_left": _share_left(runs),
-                    "metrics": metrics,
-                    "minus_none": differences,
-                }
-            )
-    return found
+def _arms_table() -> list[str]:
+    return _table(["arm", "reads", "how"], ((name, arm.reads, arm.how) for name, arm in ARMS.items()))
 
 
-def _table(entries: Sequence[dict]) -> list[str]:
-    names = [name for name in COLUMNS if any(entry["metrics"].get(name) for entry in entries)]
+def _means_table(arms: Mapping[str, Runs]) -> list[str]:
+    def line(arm: str, runs: Runs) -> list[str]:
+        means = [f"{value.mean:.3f}" if (value := mean_of(runs, name)) else "-" for name in COLUMNS]
+        seconds = np.mean([run.cpu_seconds for run in runs.values()])
+        return [f"**{arm}**" if arm == BEST_ARM else arm, *means, f"{seconds:.2f}"]
+
+    return _table(["arm", *COLUMNS.values(), "CPU s"], (line(arm, runs) for arm, runs in arms.items()))
+
+
+def _differences_table(arms: Mapping[str, Runs], base: str) -> list[str]:
     lines = [
-        "| arm | " + " | ".join(COLUMNS[name] for name in names) + " | label MAE left | CPU s |",
-        "|---" * (len(names) + 3) + "|",
+        [arm, *(str(value) if (value := paired(runs, arms[base], name)) else "-" for name in COMPARED)]
+        for arm, runs in arms.items()
+        if arm != base
     ]
-    for entry in entries:
-        values = [f"{value.mean:.3f}" if (value := entry["metrics"].get(name)) else "-" for name in names]
-        left = entry["label_mae_left"]
-        cells = [entry["arm"], *values, f"{left.mean:.0%}" if left else "-", f"{entry['cpu_seconds']:.1f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    return _table([f"arm minus `{base}`", *(COLUMNS[name] for name in COMPARED)], lines)
 
 
-def _differences(entries: Sequence[dict]) -> list[str]:
-    names = {"label_mae": "label MAE", "programs_auroc": "step AUROC", "programs_mae": "score MAE"}
-    names |= {"programs_best_of_n": "best of N", "problems_auroc": "step AUROC, new problems"}
-    lines = ["| arm minus `none` | " + " | ".join(names.values()) + " |", "|---" * (len(names) + 1) + "|"]
-    for entry in entries:
-        if entry["arm"] != BASE_ARM:
-            values = [str(value) if (value := entry["minus_none"].get(name)) else "-" for name in names]
-            lines.append(f"| {entry['arm']} | " + " | ".join(values) + " |")
-    return lines
-
-
-def markdown(rows: Sequence[StudyRow], headline_rate: float) -> str:
-    """The study's tables: one pair per kind of noise at the headline rate, then the sweep over rates."""
-    entries = summarize(rows)
-    lines = ["# Label correction on known truth", ""]
-    for noise in dict.fromkeys(entry["noise"] for entry in entries):
-        cell = [entry for entry in entries if entry["noise"] == noise and entry["rate"] == headline_rate]
-        if not cell:
-            continue
-        first = cell[0]["metrics"]
-        seeds = max(entry["num_seeds"] for entry in cell)
-        lines += [f"## {noise.replace('_', ' ')} noise, rate {headline_rate:.0%}, seeds: {seeds}", ""]
-        titles = {"MAE": "label_before_mae", "AUROC": "label_before_auroc", "ECE": "label_before_ece"}
-        before = ", ".join(f"{title} {first[name]}" for title, name in titles.items() if first[name])
-        lines += [f"Labels before correction: {before}.", *_choice_line(first), "", *_table(cell), "", *_differences(cell), ""]
-    sweep = [entry for entry in entries if entry["noise"] == "independent"]
-    rates = sorted({entry["rate"] for entry in sweep})
-    if len(rates) > 1:
-        arms = [arm for arm in dict.fromkeys(entry["arm"] for entry in sweep) if arm in _swept(sweep, rates)]
-        for name in ("label_mae", "programs_auroc", "programs_best_of_n"):
-            lines += [f"## {COLUMNS[name]} against the rate of independent flips", ""]
-            lines += ["| arm | " + " | ".join(f"{rate:.0%}" for rate in rates) + " |", "|---" * (len(rates) + 1) + "|"]
-            for arm in arms:
-                values = {entry["rate"]: entry["metrics"][name] for entry in sweep if entry["arm"] == arm}
-                lines.append(f"| {arm} | " + " | ".join(str(values[rate]) for rate in rates) + " |")
-            lines.append("")
-    return "\n".join(lines)
-
-
-def _choice_line(metrics: Mapping[str, Estimate | None]) -> list[str]:
-    found = []
+def _chance_line(arms: Mapping[str, Runs]) -> list[str]:
+    runs = next(iter(arms.values()))
+    parts = [f"Monte-Carlo labels: MAE {mean_of(runs, 'mc_mae')}."]
     for name, title in (("programs", "new programs"), ("problems", "new problems")):
-        random, oracle = metrics.get(f"{name}_random"), metrics.get(f"{name}_oracle")
-        if random and oracle:
-            found.append(f"Choosing at random solves {random.mean:.3f} of the groups of {title}, an oracle {oracle.mean:.3f}.")
-    return found
+        random, oracle = mean_of(runs, f"{name}_random"), mean_of(runs, f"{name}_oracle")
+        parts.append(f"On {title} a random choice solves {random.mean:.3f} of the groups, an oracle {oracle.mean:.3f}.")
+    return [" ".join(parts), ""]
 
 
-def _swept(entries: Sequence[dict], rates: Sequence[float]) -> set[str]:
-    """Arms with a run at every rate."""
-    arms = {entry["arm"] for entry in entries}
-    return {arm for arm in arms if {entry["rate"] for entry in entries if entry["arm"] == arm} >= set(rates)}
-
-
-def _figure_series(entries: Sequence[dict], metric: str, arms: Sequence[str]) -> dict[str, Series]:
-    series = {}
-    for arm in arms:
-        points = sorted((entry["rate"], entry["metrics"][metric]) for entry in entries if entry["arm"] == arm)
-        points = [(rate, value) for rate, value in points if value is not None]
-        series[arm] = Series(
-            [100 * rate for rate, _ in points],
-            [value.mean for _, value in points],
-            [value.low if value.num >= MIN_SEEDS else value.mean for _, value in points],
-            [value.high if value.num >= MIN_SEEDS else value.mean for _, value in points],
+def _sweep_tables(name: str, found: Mapping[float, Mapping[str, Runs]], titles: Sequence[str]) -> list[str]:
+    lines = []
+    for metric in COMPARED:
+        lines += [f"### {COLUMNS[metric]} against {name}", ""]
+        lines += _table(
+            ["arm", *titles],
+            (
+                [arm, *(str(mean_of(arms[arm], metric)) if arm in arms else "-" for arms in found.values())]
+                for arm in SWEEP_ARMS
+            ),
         )
-    return series
+    return lines
 
 
-def write_study(rows: Sequence[StudyRow], out_dir: Path, headline_rate: float) -> str:
-    """Write study.json, study.md and study.png; returns one line with the headline."""
-    entries = summarize(rows)
-    write_bytes_atomic(out_dir / "study.json", [json.dumps(_plain(entries), indent=1).encode(), b"\n"])
-    write_bytes_atomic(out_dir / "study.md", [markdown(rows, headline_rate).encode()])
-    sweep = [entry for entry in entries if entry["noise"] == "independent"]
-    arms = [arm for arm in (BASE_ARM, "weights", "labels", HEADLINE_ARM) if any(entry["arm"] == arm for entry in sweep)]
-    if arms:
-        panels = {
-            "Error of the training labels (MAE)": _figure_series(sweep, "label_mae", arms),
-            "Right against wrong steps, new programs (AUROC)": _figure_series(sweep, "programs_auroc", arms),
-            "Best of 8 passes, new programs": _figure_series(sweep, "programs_best_of_n", arms),
-        }
-        save_png(line_figure(panels, "labels flipped (%)"), out_dir / "study.png", dpi=110)
-    for entry in entries:
-        if (entry["noise"], entry["rate"], entry["arm"]) == ("independent", headline_rate, HEADLINE_ARM):
-            metrics, difference = entry["metrics"], entry["minus_none"]["programs_auroc"]
-            return (
-                f"at {headline_rate:.0%} noise label MAE "
-                f"{metrics['label_before_mae'].mean:.3f} -> {metrics['label_mae'].mean:.3f}, step AUROC over none {difference}"
-            )
-    return f"{len(rows)} runs"
+class Study(NamedTuple):
+    """The rows, and which condition is the headline."""
+
+    rows: Sequence[StudyRow]
+    headline_rate: float
+    meta_programs: int
+
+    def headline(self, noise: str, meta: str) -> dict[str, dict[int, StudyRow]]:
+        key = (noise, self.headline_rate, meta, self.meta_programs)
+        return runs_by_arm(row for row in self.rows if (row.noise, row.rate, row.meta, row.meta_programs) == key)
+
+    def by_rate(self) -> dict[float, dict[str, dict[int, StudyRow]]]:
+        """Independent flips, outcomes of the training problems."""
+        rows = [
+            row for row in self.rows if (row.noise, row.meta, row.meta_programs) == ("independent", "same", self.meta_programs)
+        ]
+        return {rate: runs_by_arm(row for row in rows if row.rate == rate) for rate in sorted({row.rate for row in rows})}
+
+    def by_meta_programs(self) -> dict[float, dict[str, dict[int, StudyRow]]]:
+        rows = [row for row in self.rows if (row.noise, row.meta, row.rate) == ("independent", "same", self.headline_rate)]
+        sizes = sorted({row.meta_programs for row in rows})
+        return {size: runs_by_arm(row for row in rows if row.meta_programs == size) for size in sizes}
+
+    def markdown(self) -> str:
+        lines = ["# Step labels and outcomes on known truth", "", "Means over seeds; brackets are 95% t-intervals.", ""]
+        lines += ["## What each arm reads", "", *_arms_table()]
+        for meta in META:
+            for noise in dict.fromkeys(row.noise for row in self.rows):
+                arms = self.headline(noise, meta)
+                if not arms:
+                    continue
+                seeds = sorted({seed for runs in arms.values() for seed in runs})
+                title = f"{noise.replace('_', ' ')} noise, rate {self.headline_rate:.0%}; {META_TITLES[meta]}"
+                lines += [f"## {title}", "", f"Seeds {', '.join(map(str, seeds))}.", *_chance_line(arms), *_means_table(arms)]
+                for base in BASELINES:
+                    if base in arms:
+                        lines += _differences_table(arms, base)
+        rates, sizes = self.by_rate(), self.by_meta_programs()
+        if len(rates) > 1:
+            lines += [
+                "## Other rates of independent flips",
+                "",
+                *_sweep_tables("the rate", rates, [f"{rate:.0%}" for rate in rates]),
+            ]
+        if len(sizes) > 1:
+            lines += [f"## Other numbers of meta programs per problem, {self.headline_rate:.0%} independent flips", ""]
+            lines += _sweep_tables("meta programs per problem", sizes, [str(size) for size in sizes])
+        return "\n".join(lines)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Estimate):
-        return {name: round(item, 5) for name, item in value._asdict().items()}
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return round(value, 5) if isinstance(value, float) else value
+def _figure(found: Mapping[float, Mapping[str, Runs]], x_title: str, factor: float, path: Path) -> None:
+    panels = {}
+    for metric in ("label_mae", "programs_auroc", "programs_best_of_n"):
+        series = {}
+        for arm in FIGURE_ARMS:
+            points = [(x, value) for x, arms in found.items() if arm in arms and (value := mean_of(arms[arm], metric))]
+            if points:
+                series[arm] = Series(
+                    [factor * x for x, _ in points],
+                    [value.mean for _, value in points],
+                    [value.low if value.num >= MIN_SEEDS else value.mean for _, value in points],
+                    [value.high if value.num >= MIN_SEEDS else value.mean for _, value in points],
+                )
+        panels[COLUMNS[metric]] = series
+    save_png(line_figure(panels, x_title), path, dpi=110)
+
+
+def write_study(rows: Sequence[StudyRow], out_dir: Path, headline_rate: float, meta_programs: int) -> None:
+    """Write study.md and, where there is a sweep, rates.png and meta_programs.png."""
+    study = Study(rows, headline_rate, meta_programs)
+    write_bytes_atomic(out_dir / "study.md", [study.markdown().encode()])
+    rates, sizes = study.by_rate(), study.by_meta_programs()
+    if len(rates) > 1:
+        _figure(rates, "labels flipped (%)", 100.0, out_dir / "rates.png")
+    if len(sizes) > 1:
+        _figure(
+            {math.log2(size): arms for size, arms in sizes.items()},
+            "log2 of meta programs per problem",
+            1.0,
+            out_dir / "meta_programs.png",
+        )
