@@ -44,4 +44,3 @@ def variance_weights(mc_value_R: Array, num_rollouts: int, floor: float) -> Arra
     sd_R = binomial_sd(torch.from_numpy(mc_value_R), torch.full((len(mc_value_R),), num_rollouts)).numpy()
     weight_R = 1.0 / (sd_R**2 + floor**2)
     return weight_R / weight_R.mean()
-
