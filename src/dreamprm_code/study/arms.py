@@ -121,15 +121,16 @@ def _pool(cell: Cell, rows: Rows, **settings: Any) -> Trained:
     return _with_own_labels(cell, cell.fit(cell.steps, rows, **settings))
 
 
-def _mixed(cell: Cell, rows: Rows, rounds: int, first_reads_labels: bool = False) -> Trained:
+def _mixed(cell: Cell, rows: Rows, rounds: int) -> Trained:
     """A head's scores mixed into the labels, then a new head on the mixed labels and the outcomes; again for each round."""
     share = 1.0 / (rounds + 1)
-    head = cell.fit(cell.steps if first_reads_labels else cell.nothing, rows, share=share)
+    steps, head = cell.steps, cell.fit(cell.nothing, rows, share=share)
     for _ in range(rounds):
-        score_R = head.scores(cell.steps.features)
-        label_R = np.array(mixed_labels(cell.steps.label_R, [cell.steps.num_rollouts] * len(cell.steps), score_R))
-        head = cell.fit(cell.steps.with_labels(label_R), rows, share=share)
-    return Trained(head, label_R)
+        scores = head.scores(steps.features).tolist()
+        labels = mixed_labels(cell.steps.label_R.tolist(), [steps.num_rollouts] * len(steps), scores)
+        steps = steps.with_labels(np.asarray(labels, np.float64))
+        head = cell.fit(steps, rows, share=share)
+    return Trained(head, steps.label_R)
 
 
 def _retrained(cell: Cell) -> Trained:
@@ -186,20 +187,19 @@ def _stopped(cell: Cell, pooled: bool, every: int = 50) -> Trained:
     """A quarter of the outcome programs is held out; the step with the lowest log-loss on it is kept."""
     held_A = _some_programs(cell, 0.25)
     held = cell.prefixes.at(held_A & cell.is_whole_A)
-    best: tuple[float, Head] | None = None
+    checked: list[tuple[float, Head]] = []
 
     def check(step: int, fitted: Callable[[], Head]) -> None:
-        nonlocal best
         if step % every == 0:
             head = fitted()
             score_N = np.clip(head.scores(held.features), 1e-6, 1.0 - 1e-6)
             loss = -float(np.mean(held.label_R * np.log(score_N) + (1.0 - held.label_R) * np.log(1.0 - score_N)))
-            if best is None or loss < best[0]:
-                best = (loss, head)
+            checked.append((loss, head))
 
     rows = cell.prefixes.at(~held_A & cell.is_whole_A) if pooled else None
     cell.fit(cell.steps, rows, on_step=check)
-    return _with_own_labels(cell, best[1]) if pooled else _untouched(cell, best[1])
+    _, best = min(checked, key=lambda pair: pair[0])
+    return _with_own_labels(cell, best) if pooled else _untouched(cell, best)
 
 
 def _corrected_from(cell: Cell, label_R: Array) -> Trained:

@@ -190,8 +190,7 @@ def fit(
     Raises:
         ValueError: an outer level without outer rows, or with another loss than cross-entropy.
     """
-    learns = config.learn != "none"
-    if learns and (outer is None or slope is not None):
+    if config.learn != "none" and (outer is None or slope is not None):
         raise ValueError("the outer level needs outer rows and cross-entropy")
     count_C = columns.count_C
     features, label_P, weight_P = steps.features, steps.label_R.copy(), steps.weight_R.copy()
@@ -200,7 +199,9 @@ def fit(
         label_P, weight_P = np.append(label_P, outcomes.label_R), np.append(weight_P, outcomes.weight_R)
     head = _Adam(np.zeros(len(count_C), np.float32))
     windows = window_rows(len(label_P), min(config.batch_programs, len(label_P)), config.total_steps, config.seed)
-    table = _Table(config, steps, outer, label_P, weight_P, score_sd) if learns else None
+    table = None
+    if config.learn != "none" and outer is not None:
+        table = _Table(config, steps, outer, label_P, weight_P, score_sd)
 
     def fitted() -> Head:
         return Head(columns, head.value.copy(), label_P[: len(steps)].copy(), weight_P[: len(steps)].copy())

@@ -15,7 +15,7 @@ Metrics = dict[str, float | None]
 
 
 def _calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:
-    return expected_calibration_error(calibration_bins(np.clip(values, 0.0, 1.0), truth)) or 0.0
+    return expected_calibration_error(calibration_bins([min(max(value, 0.0), 1.0) for value in values], truth)) or 0.0
 
 
 def label_metrics(steps: Sequence[ControlledStep], labels: Sequence[float] | None) -> Metrics:
@@ -24,8 +24,8 @@ def label_metrics(steps: Sequence[ControlledStep], labels: Sequence[float] | Non
     found: Metrics = {"mc_mae": float(np.abs([step.mc_value for step in steps] - truth).mean())}
     if labels is not None:
         found["label_mae"] = float(np.abs(np.asarray(labels) - truth).mean())
-        found["label_auroc"] = auroc(labels, truth > 0)
-        found["label_ece"] = _calibration_error(labels, truth)
+        found["label_auroc"] = auroc(labels, (truth > 0).tolist())
+        found["label_ece"] = _calibration_error(labels, truth.tolist())
     return found
 
 
@@ -54,7 +54,7 @@ def score_metrics(
     ]
     chosen = [group[select([score for score, _ in group]).position][1] for group in groups]
     found: Metrics = {
-        f"{name}_auroc": auroc(middle, np.array(truth) > 0),
+        f"{name}_auroc": auroc(middle, [value > 0 for value in truth]),
         f"{name}_best_of_n": float(np.mean(chosen)),
         f"{name}_random": float(np.mean([passed for group in groups for _, passed in group])),
         f"{name}_oracle": float(np.mean([any(passed for _, passed in group) for group in groups])),

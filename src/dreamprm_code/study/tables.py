@@ -134,7 +134,8 @@ def _chance_line(arms: Mapping[str, Runs]) -> list[str]:
     parts = [f"Monte-Carlo labels: MAE {mean_of(runs, 'mc_mae')}."]
     for name, title in (("programs", "new programs"), ("problems", "new problems")):
         random, oracle = mean_of(runs, f"{name}_random"), mean_of(runs, f"{name}_oracle")
-        parts.append(f"On {title} a random choice solves {random.mean:.3f} of the groups, an oracle {oracle.mean:.3f}.")
+        if random and oracle:
+            parts.append(f"On {title} a random choice solves {random.mean:.3f} of the groups, an oracle {oracle.mean:.3f}.")
     return [" ".join(parts), ""]
 
 
