@@ -21,7 +21,7 @@ from engine_costs import Measured, measure
 from engine_workload import ProblemTokens, load
 from torch import Tensor, nn
 
-from dreamprm_code.bilevel import TrainConfig, TrainingData, Unit
+from dreamprm_code.bilevel import TrainingData, TrainSettings, Unit
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
 from dreamprm_code.prm.model import PRMModel, build_model
 from dreamprm_code.prm.trees import build_tree, collate
@@ -103,7 +103,7 @@ def step_of(
     args: argparse.Namespace, model: nn.Module, data: TrainingData, hypergradient: str, micro_tokens: int, folder: Path
 ) -> tuple[Measured, BiLevelRun]:
     """Time one step; on trees after one that is not timed."""
-    config = TrainConfig(
+    config = TrainSettings(
         hypergradient=hypergradient,
         optimizer=args.optimizer,
         inner_only_steps=0,

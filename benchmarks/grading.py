@@ -30,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest  # noqa: E402
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings  # noqa: E402
 from dreamprm_code.problems import load_problems, test_cases  # noqa: E402
 from dreamprm_code.records import Problem  # noqa: E402
 
@@ -54,7 +54,7 @@ def verdicts(args: argparse.Namespace) -> None:
     field = "official_passed" if args.compat == "livecodebench" else "fair_passed"
     for name in args.sets or SETS:
         problems, rows = read_set(args.data, name)
-        with Grader(GraderConfig(workers=args.workers, compat=args.compat)) as grader:
+        with Grader(GraderSettings(workers=args.workers, compat=args.compat)) as grader:
             started = time.perf_counter()
             wrong, undecided, counts = [], 0, Counter()
             for result in grader.grade(requests_for(problems, rows)):
@@ -79,7 +79,7 @@ def hostile(args: argparse.Namespace) -> None:
             os.chmod(scratch, 0o777)
             changed = [row | {"code": row["code"].replace("@SCRATCH@", scratch)} for row in rows]
             started = time.perf_counter()
-            with Grader(GraderConfig(workers=args.workers, isolation=args.isolation)) as grader:
+            with Grader(GraderSettings(workers=args.workers, isolation=args.isolation)) as grader:
                 found = {result.key: str(result.verdict) for result in grader.grade(requests_for(problems, changed))}
             touched = os.listdir(scratch)
         runs.append(found)
@@ -134,7 +134,7 @@ def slow(args: argparse.Namespace) -> None:
         loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
         try:
             started = time.perf_counter()
-            with Grader(GraderConfig(workers=args.workers)) as grader:
+            with Grader(GraderSettings(workers=args.workers)) as grader:
                 results = list(grader.grade(requests_for(problems, rows)))
         finally:
             for loop in loops:
@@ -167,7 +167,7 @@ def throughput(args: argparse.Namespace) -> None:
         problems, rows = read_set(args.data, name)
         rows = [row for row in rows if row["fair_passed"] is not None]
         random.Random(0).shuffle(rows)
-        with Grader(GraderConfig(workers=args.workers)) as grader:
+        with Grader(GraderSettings(workers=args.workers)) as grader:
             used = {result.key: result.cpu_seconds for result in grader.grade(requests_for(problems, rows[: args.programs]))}
             rows = [rows[key] for key in sorted(used) if used[key] <= args.most_cpu]
             rates, inside, cost = [], [], []
@@ -225,7 +225,7 @@ def mixed(args: argparse.Namespace) -> None:
             if share and index % 10 == 0:
                 row = hostile_rows[index // 10 % len(hostile_rows)]
             rows.append({"question_id": row["question_id"], "code": f"{row['code']}\n# {share} {index}"})
-        with Grader(GraderConfig(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5)) as grader:
+        with Grader(GraderSettings(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5)) as grader:
             held, counts = [], Counter()
             started = time.perf_counter()
             for number, result in enumerate(grader.grade(requests_for(problems, rows))):

@@ -30,7 +30,7 @@ from reference import double_backward
 from synthetic import tree_data
 from torch import Tensor
 
-from dreamprm_code.bilevel import TrainConfig
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
 from dreamprm_code.prm.model import LoraSettings, PRMModel, build_model, lora_parameters
@@ -76,7 +76,7 @@ def scattered(model: PRMModel) -> PRMModel:
     return model
 
 
-def compare(config: TrainConfig, seed: int) -> tuple[float, float]:
+def compare(config: TrainSettings, seed: int) -> tuple[float, float]:
     """``(relative error, cosine)`` of one step against double backward."""
     data = tree_data(seed=seed)
     model = build_model("random:tiny", LoraSettings(dropout=0.05), dtype=torch.float64, attention="math", seed=seed)
@@ -107,7 +107,7 @@ def rows(learned: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
         for name, jvp_fn_mapping["darts"] in WAYS.items():
             if batches == 1 and ("last" in name or "released" in name):
                 continue  # the last micro-batch is the whole batch
-            config = TrainConfig(
+            config = TrainSettings(
                 learn=learn, loss=loss, optimizer=optimizer, clip=clip, lr=1e-3,
                 hypergradient="exact" if name == EXACT else "darts", micro_tokens=micro_tokens,
                 inner_only_steps=WARM, bilevel_steps=1, batch_programs=12, outer_programs=8, device="cpu",

@@ -30,7 +30,7 @@ import torch
 from engine_costs import Measured, measure
 from torch import Tensor
 
-from dreamprm_code.bilevel import TrainConfig, TrainingData, Unit
+from dreamprm_code.bilevel import TrainingData, TrainSettings, Unit
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout
 from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.model import PUBLISHED_LORA, PRMModel, build_model, freeze_lower_layers
@@ -106,7 +106,7 @@ def correction(
     keys = tuple(("inner", 0, row) for row in range(rows))
     mc_value = tuple((row % 5) / 4 for row in range(rows))
     data = TrainingData(keys, mc_value, (4,) * rows, tuple(inner), tuple(outer), (), make_batch)
-    config = TrainConfig(
+    config = TrainSettings(
         inner_only_steps=0,
         bilevel_steps=1000,
         batch_programs=1,

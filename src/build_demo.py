@@ -32,19 +32,19 @@ REQUIRED = {"title", "date", "difficulty", "statement", "public", "private", "re
 OPTIONAL = {"brute_force", "func_name", "starter_code"}
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     source: Path = Field(Path("data/demo/source"), description="folder of NNN_name.toml files")
     out: Path = Field(Path("data/demo"), description="folder for problems.jsonl and references.jsonl")
 
 
-def main(config: Config) -> None:
-    paths = sorted(config.source.glob("*.toml"))
+def main(settings: Settings) -> None:
+    paths = sorted(settings.source.glob("*.toml"))
     if not paths:
-        raise UserError(f"{config.source}: holds no problem sources (NNN_name.toml)")
+        raise UserError(f"{settings.source}: holds no problem sources (NNN_name.toml)")
     built = [build(path) for path in paths]
-    write_rows(config.out / "problems.jsonl", [problem for problem, _ in built])
-    write_rows(config.out / "references.jsonl", [reference for _, reference in built])
-    print(f"{len(built)} problems and as many reference programs in {config.out}")
+    write_rows(settings.out / "problems.jsonl", [problem for problem, _ in built])
+    write_rows(settings.out / "references.jsonl", [reference for _, reference in built])
+    print(f"{len(built)} problems and as many reference programs in {settings.out}")
 
 
 def build(path: Path) -> tuple[Problem, Solution]:
@@ -137,4 +137,4 @@ def sample(case: TestCase, starter_code: str) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(Config, "build_demo", __doc__, main)
+    run_stage(Settings, "build_demo", __doc__, main)

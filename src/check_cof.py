@@ -29,14 +29,14 @@ from dreamprm_code.sampling.sampler import run_bounded
 from dreamprm_code.steps import extract_code
 
 
-class Config(ProblemSettings, PolicySettings):
+class Settings(ProblemSettings, PolicySettings):
     num_samples: int = Field(100, ge=1, description="programs to sample, one per problem")
     solutions: Path | None = Field(None, description="report on these Solution rows instead of sampling")
 
 
-async def sampled_solutions(config: Config, problems: list[Problem]) -> list[Solution]:
-    account = config.account()
-    policy = open_policy(config, account)
+async def sampled_solutions(settings: Settings, problems: list[Problem]) -> list[Solution]:
+    account = settings.account()
+    policy = open_policy(settings, account)
     found: list[Solution] = []
 
     async def one(problem: Problem) -> None:
@@ -64,18 +64,18 @@ async def sampled_solutions(config: Config, problems: list[Problem]) -> list[Sol
     return found
 
 
-def main(config: Config) -> None:
-    problems = list(iter_problems(config.problems, config.release))
-    if config.solutions is not None:
-        solutions = read_rows(config.solutions, Solution)
+def main(settings: Settings) -> None:
+    problems = list(iter_problems(settings.problems, settings.release))
+    if settings.solutions is not None:
+        solutions = read_rows(settings.solutions, Solution)
     else:
-        problems = list(islice(problems, config.num_samples))
-        solutions = asyncio.run(sampled_solutions(config, problems))
+        problems = list(islice(problems, settings.num_samples))
+        solutions = asyncio.run(sampled_solutions(settings, problems))
     report = adherence_report(problems, solutions)
     print(json.dumps(report, indent=2))
-    failed = "" if config.solutions is not None else f"; {len(problems) - len(solutions)} requests failed"
+    failed = "" if settings.solutions is not None else f"; {len(problems) - len(solutions)} requests failed"
     print(f"check_cof: {adherence_summary(report)}{failed}")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "check_cof", __doc__, main)
+    run_stage(Settings, "check_cof", __doc__, main)

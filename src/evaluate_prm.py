@@ -41,7 +41,7 @@ from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
 
 
-class Config(RunSettings, GradingSettings):
+class Settings(RunSettings, GradingSettings):
     needs_split: ClassVar[bool] = False  # without one, all problems are test problems
 
     out_dir: Path | None = Field(
@@ -65,27 +65,27 @@ class Config(RunSettings, GradingSettings):
     train_programs: int = Field(24, ge=0, description="labelled training programs to score for calibration and the explorer")
 
 
-def results_folder(config: Config) -> Path:
+def results_folder(settings: Settings) -> Path:
     """Results of several checkpoints on the same candidates stand side by side."""
-    if config.out_dir is not None:
-        return config.out_dir
-    if config.checkpoint is None or config.checkpoint.resolve() == (config.data_dir / "prm").resolve():
-        return config.data_dir
-    return config.data_dir / "eval" / config.checkpoint.resolve().name.removesuffix(".pt")
+    if settings.out_dir is not None:
+        return settings.out_dir
+    if settings.checkpoint is None or settings.checkpoint.resolve() == (settings.data_dir / "prm").resolve():
+        return settings.data_dir
+    return settings.data_dir / "eval" / settings.checkpoint.resolve().name.removesuffix(".pt")
 
 
-def main(config: Config) -> None:
-    if any(size < 1 for size in config.sweep):
-        raise UserError(f"sweep {config.sweep}: numbers of candidates start at 1")
-    out_dir = results_folder(config)
-    checkpoint = config.checkpoint or out_dir / "prm"
-    solutions_path = config.solutions or config.data_dir / "test_solutions.jsonl"
+def main(settings: Settings) -> None:
+    if any(size < 1 for size in settings.sweep):
+        raise UserError(f"sweep {settings.sweep}: numbers of candidates start at 1")
+    out_dir = results_folder(settings)
+    checkpoint = settings.checkpoint or out_dir / "prm"
+    solutions_path = settings.solutions or settings.data_dir / "test_solutions.jsonl"
     if not checkpoint.exists():
         raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
     solutions = list(iter_programs(solutions_path))
-    training = read_training_part(config.data_dir, out_dir, config.train_programs)
+    training = read_training_part(settings.data_dir, out_dir, settings.train_programs)
     wanted = {solution.question_id for solution in (*solutions, *training.solutions)}
-    problems, train_problems = split_problems(config, wanted)
+    problems, train_problems = split_problems(settings, wanted)
     in_test = {problem.question_id for problem in problems}
     candidates = [solution for solution in solutions if solution.question_id in in_test]
     if not candidates:
@@ -97,16 +97,16 @@ def main(config: Config) -> None:
     training = training.among(train_problems)
 
     def open_prm() -> PRM:
-        return PRM.from_pretrained(checkpoint, config.base_model, gguf_file=config.gguf_file, device=config.device)
+        return PRM.from_pretrained(checkpoint, settings.base_model, gguf_file=settings.gguf_file, device=settings.device)
 
     scorer = Scorer(checkpoint, open_prm)
-    made_by: dict[str, Any] = {"stage": "evaluate_prm", "config": config.model_dump()}
+    made_by: dict[str, Any] = {"stage": "evaluate_prm", "config": settings.model_dump()}
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path, **made_by)
-    if config.run_public_tests:
-        candidates, ran = run_public_tests(problems, candidates, config.grader_config(config.grade_workers))
+    if settings.run_public_tests:
+        candidates, ran = run_public_tests(problems, candidates, settings.grader_settings(settings.grade_workers))
         counts.update({f"public_tests_{name}": number for name, number in ran.items()})
     sets = candidate_sets(problems, candidates, scores)
-    evaluation = evaluate(sets, config.aggregation, config.sweep, config.seed)
+    evaluation = evaluate(sets, settings.aggregation, settings.sweep, settings.seed)
     counts.update(
         problems=len(sets),
         candidates=len(candidates),
@@ -121,16 +121,16 @@ def main(config: Config) -> None:
         write_manifest(out_dir / name, **made_by, identity={}, inputs=inputs, counts=counts)
 
     if training.step_labels and split_settings_of(training.step_labels) != scorer.steps():
-        print(f"evaluate_prm: the step labels of {config.data_dir} are of another split than the checkpoint's: not shown")
+        print(f"evaluate_prm: the step labels of {settings.data_dir} are of another split than the checkpoint's: not shown")
         training = replace(training, step_labels=(), solutions=(), problems=())
     if training.solutions:
-        where = out_dir / "train_scores.jsonl", config.data_dir / "cof_solutions.jsonl"
+        where = out_dir / "train_scores.jsonl", settings.data_dir / "cof_solutions.jsonl"
         training = replace(training, scores=scorer.score(train_problems, training.solutions, *where, **made_by)[0])
-    details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": config.problems}
-    details |= {"aggregation": config.aggregation, "seed": str(config.seed), "commit": git_commit() or "unknown"}
+    details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": settings.problems}
+    details |= {"aggregation": settings.aggregation, "seed": str(settings.seed), "commit": git_commit() or "unknown"}
     report = EvaluationReport(
         evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores,
-        aggregation=config.aggregation, steps=scorer.steps(), training=training, counts=counts, details=details,
+        aggregation=settings.aggregation, steps=scorer.steps(), training=training, counts=counts, details=details,
     )  # fmt: skip
     tables, page = write_evaluation_report(out_dir / "report", report)
     print("\n".join(map(to_markdown, tables)))
@@ -144,13 +144,13 @@ def main(config: Config) -> None:
         print(f"evaluate_prm: {missing} candidates lack their result on the public tests; --run-public-tests finds it out")
 
 
-def split_problems(config: Config, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:
+def split_problems(settings: Settings, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:
     """The wanted test and training problems; without a split every problem is a test problem. Other problems are not held."""
-    if not config.windows and config.split_file is None:
-        return [row for row in iter_problems(config.problems, config.release) if row.question_id in wanted], []
-    split = config.window_split(wanted)
+    if not settings.windows and settings.split_file is None:
+        return [row for row in iter_problems(settings.problems, settings.release) if row.question_id in wanted], []
+    split = settings.window_split(wanted)
     return split.require("test"), split.get("train", [])
 
 
 if __name__ == "__main__":
-    run_stage(Config, "evaluate_prm", __doc__, main)
+    run_stage(Settings, "evaluate_prm", __doc__, main)

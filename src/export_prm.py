@@ -19,7 +19,7 @@ from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.settings import FrozenSettings, OneOf
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     checkpoint: Path = Field(description="our checkpoint folder, or the released .pt file")
     output: Path = Field(description="folder to write; an earlier export in it is replaced")
     base_model: str | None = Field(None, description="backbone, where the checkpoint's own reference does not lead to it")
@@ -33,18 +33,18 @@ class Config(FrozenSettings):
     )
 
 
-def main(config: Config) -> None:
+def main(settings: Settings) -> None:
     prm = PRM.from_pretrained(
-        config.checkpoint,
-        config.base_model,
-        gguf_file=config.gguf_file,
-        lora_alpha=config.lora_alpha,
+        settings.checkpoint,
+        settings.base_model,
+        gguf_file=settings.gguf_file,
+        lora_alpha=settings.lora_alpha,
         device="cpu",
         dtype=torch.float32,
     )
-    written = export(prm, config.output, getattr(torch, config.dtype), config.architecture)
-    print(f"export_prm: wrote {config.output} ({written}, {config.dtype}); see its README.md")
+    written = export(prm, settings.output, getattr(torch, settings.dtype), settings.architecture)
+    print(f"export_prm: wrote {settings.output} ({written}, {settings.dtype}); see its README.md")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "export_prm", __doc__, main)
+    run_stage(Settings, "export_prm", __doc__, main)

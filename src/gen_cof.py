@@ -23,32 +23,32 @@ from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.sampling.solutions import sample_solutions, solution_requests
 
 
-class Config(SamplingSettings):
+class Settings(SamplingSettings):
     num_solutions: int = Field(1, ge=1, description="programs per problem")
     retries: int = Field(
         0, ge=0, description="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest"
     )
 
 
-def main(config: Config) -> None:
-    problems = config.window_split().require("train")
-    if config.dry_run:
-        requests = (request for _, request in solution_requests(problems, "cof", config.num_solutions))
-        say(f"would send {estimate(requests, config)}")
+def main(settings: Settings) -> None:
+    problems = settings.window_split().require("train")
+    if settings.dry_run:
+        requests = (request for _, request in solution_requests(problems, "cof", settings.num_solutions))
+        say(f"would send {estimate(requests, settings)}")
         return
-    path = config.data_dir / "cof_solutions.jsonl"
+    path = settings.data_dir / "cof_solutions.jsonl"
     counts = sample_solutions(
-        config,
+        settings,
         problems,
         path,
         stage="gen_cof",
         style="cof",
-        num_solutions=config.num_solutions,
-        retries=config.retries,
+        num_solutions=settings.num_solutions,
+        retries=settings.retries,
         say=say,
     )
     report = adherence_report(problems, read_rows(path, Solution))
-    write_bytes_atomic(config.data_dir / "cof_adherence.json", [json.dumps(report, indent=2).encode(), b"\n"])
+    write_bytes_atomic(settings.data_dir / "cof_adherence.json", [json.dumps(report, indent=2).encode(), b"\n"])
     say(f"{counts['rows']} programs, {counts.get('verdict_passed', 0)} pass; {adherence_summary(report)}")
     for line in loose_ends(path, counts):
         say(line)
@@ -59,4 +59,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(Config, "gen_cof", __doc__, main)
+    run_stage(Settings, "gen_cof", __doc__, main)

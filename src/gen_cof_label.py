@@ -27,7 +27,7 @@ from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.steps import StepSettings
 
 
-class Config(SamplingSettings):
+class Settings(SamplingSettings):
     temperature: float = Field(0.3, ge=0, description="sampling temperature of the rollouts; not sent to reasoning models")
     num_rollouts: int = Field(16, ge=1, description="completions per prefix, at most")
     rollout_price: float = Field(
@@ -40,31 +40,31 @@ class Config(SamplingSettings):
     granularity: Literal["function", "line", "program"] = Field("function", description="what a step is")
 
 
-def main(config: Config) -> None:
-    solutions_path = config.data_dir / "cof_solutions.jsonl"
+def main(settings: Settings) -> None:
+    solutions_path = settings.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
-    split = config.window_split()
-    how = StepSettings(config.max_functions, config.granularity)
+    split = settings.window_split()
+    how = StepSettings(settings.max_functions, settings.granularity)
     problems = {problem.question_id: problem for problem in split.require("train")}
     steps = [step for solution in solutions if solution.question_id in problems for step in steps_of(solution, how)]
-    rule = StoppingRule(max_rollouts=config.num_rollouts, price=config.rollout_price)
+    rule = StoppingRule(max_rollouts=settings.num_rollouts, price=settings.rollout_price)
     middle = [step for step in steps if not step.is_last]
-    if config.dry_run:
-        indices = tuple(range(config.num_rollouts))
+    if settings.dry_run:
+        indices = tuple(range(settings.num_rollouts))
         everything = (rollout_request(problems[step.question_id], step, indices) for step in middle)
-        say(f"would send {estimate(everything, config)}" + (" (before early stops)" if config.rollout_price else ""))
+        say(f"would send {estimate(everything, settings)}" + (" (before early stops)" if settings.rollout_price else ""))
         return
     identity = {
-        "rollout_price": config.rollout_price,
-        "max_functions": config.max_functions,
-        "granularity": config.granularity,
-        "limits": config.limits(),
+        "rollout_price": settings.rollout_price,
+        "max_functions": settings.max_functions,
+        "granularity": settings.granularity,
+        "limits": settings.limits(),
         "prompts": prompt_fingerprint(),
         "solutions": (read_manifest(solutions_path) or {}).get("identity"),
     }
-    path = config.data_dir / "rollouts.jsonl"
-    counts = sample_rollouts(config, problems, middle, rule, path, identity=identity, source=solutions_path, say=say)
-    labels_path = config.data_dir / "step_labels.jsonl"
+    path = settings.data_dir / "rollouts.jsonl"
+    counts = sample_rollouts(settings, problems, middle, rule, path, identity=identity, source=solutions_path, say=say)
+    labels_path = settings.data_dir / "step_labels.jsonl"
     labels = step_labels(steps, read_rows(path, Rollout), solutions, how)
     write_rows(labels_path, labels)
     lost = {
@@ -74,7 +74,7 @@ def main(config: Config) -> None:
     write_manifest(
         labels_path,
         stage="gen_cof_label",
-        config={"num_rollouts": config.num_rollouts},
+        config={"num_rollouts": settings.num_rollouts},
         identity=identity,
         inputs=[solutions_path, path],
         counts={"steps": len(steps), **lost},
@@ -82,7 +82,7 @@ def main(config: Config) -> None:
     say(
         f"{len(steps) - lost['steps_without_label']} of {len(steps)} steps labelled from {counts.get('rows', 0)} rollouts "
         f"({counts.get('rewrites_prefix', 0)} rewrote their prefix, {counts.get('policy_kind', 'no request')}; "
-        f"at most {config.num_rollouts * len(middle)}), "
+        f"at most {settings.num_rollouts * len(middle)}), "
         f"{lost['programs_without_code']} programs without code; {counts['spent']}"
     )
     for line in loose_ends(path, counts):
@@ -94,4 +94,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(Config, "gen_cof_label", __doc__, main)
+    run_stage(Settings, "gen_cof_label", __doc__, main)

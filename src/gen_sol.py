@@ -19,40 +19,40 @@ from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.sampling.solutions import sample_solutions, solution_requests
 
 
-class Config(SamplingSettings):
+class Settings(SamplingSettings):
     split: Literal["meta", "validation", "test"] = Field(description="whose problems")
     style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain for the baseline")
     num_solutions: int = Field(16, ge=1, description="candidates per problem")
 
 
-def main(config: Config) -> None:
-    problems = config.window_split().require(config.split)
-    if config.dry_run:
-        requests = (request for _, request in solution_requests(problems, config.style, config.num_solutions))
-        say(config, f"would send {estimate(requests, config)}")
+def main(settings: Settings) -> None:
+    problems = settings.window_split().require(settings.split)
+    if settings.dry_run:
+        requests = (request for _, request in solution_requests(problems, settings.style, settings.num_solutions))
+        say(settings, f"would send {estimate(requests, settings)}")
         return
-    path = config.data_dir / f"{config.split}_solutions.jsonl"
+    path = settings.data_dir / f"{settings.split}_solutions.jsonl"
     counts = sample_solutions(
-        config,
+        settings,
         problems,
         path,
         stage="gen_sol",
-        style=config.style,
-        num_solutions=config.num_solutions,
-        say=lambda text: say(config, text),
+        style=settings.style,
+        num_solutions=settings.num_solutions,
+        say=lambda text: say(settings, text),
     )
     say(
-        config,
+        settings,
         f"{counts['rows']} candidates of {len(problems)} problems, {counts.get('verdict_passed', 0)} pass, "
         f"{counts.get('verdict_no_code', 0)} without a program; {counts['spent']}",
     )
     for line in loose_ends(path, counts):
-        say(config, line)
+        say(settings, line)
 
 
-def say(config: Config, text: str) -> None:
-    print(f"gen_sol ({config.split}): {text}")
+def say(settings: Settings, text: str) -> None:
+    print(f"gen_sol ({settings.split}): {text}")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "gen_sol", __doc__, main)
+    run_stage(Settings, "gen_sol", __doc__, main)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.grading import GradeRequest, GradingError, open_grader
-from dreamprm_code.grading.config import COMPAT_MODES, ENGINES
+from dreamprm_code.grading.grader_settings import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import RowAppender, iter_rows
 from dreamprm_code.manifest import check_outputs, check_resume, sha256_of, write_manifest
@@ -35,7 +35,7 @@ from dreamprm_code.records import Problem, Solution
 from dreamprm_code.settings import OneOf
 
 
-class Config(ProblemSettings, GradingSettings):
+class Settings(ProblemSettings, GradingSettings):
     solutions: Path = Field(
         description="programs: rows {question_id, solution_idx, code}, {question_id, code_list} or Solution rows"
     )
@@ -53,23 +53,27 @@ class Config(ProblemSettings, GradingSettings):
     )
 
 
-def main(config: Config) -> None:
-    outputs = {"--out": config.out, "--livecodebench-results": config.livecodebench_results}
-    check_outputs("grade", outputs, {"--solutions": config.solutions, "--problems": Path(config.problems)})
-    settings = config.grader_config(config.workers, all_tests=config.all_tests, keep_outputs=True, compat=config.compat)
-    inputs = [path for path in (Path(config.problems), config.solutions) if path.is_file()]
-    known_problems = sha256_of(config.problems) if Path(config.problems).is_file() else config.problems
-    identity = {**config.limits(), "all_tests": config.all_tests, "compat": config.compat, "problems": known_problems}
-    made_by: dict[str, Any] = {"stage": "grade", "config": config.model_dump(), "identity": identity, "inputs": inputs}
-    check_resume(config.out, identity)
-    wanted = {program.key for program in iter_programs(config.solutions)}
+def main(settings: Settings) -> None:
+    outputs = {"--out": settings.out, "--livecodebench-results": settings.livecodebench_results}
+    check_outputs("grade", outputs, {"--solutions": settings.solutions, "--problems": Path(settings.problems)})
+    graders = settings.grader_settings(
+        settings.workers, all_tests=settings.all_tests, keep_outputs=True, compat=settings.compat
+    )
+    inputs = [path for path in (Path(settings.problems), settings.solutions) if path.is_file()]
+    known_problems = sha256_of(settings.problems) if Path(settings.problems).is_file() else settings.problems
+    identity = {**settings.limits(), "all_tests": settings.all_tests, "compat": settings.compat, "problems": known_problems}
+    made_by: dict[str, Any] = {"stage": "grade", "config": settings.model_dump(), "identity": identity, "inputs": inputs}
+    check_resume(settings.out, identity)
+    wanted = {program.key for program in iter_programs(settings.solutions)}
     named = {question_id for question_id, _ in wanted}
-    problems = {row.question_id: row for row in iter_problems(config.problems, config.release) if row.question_id in named}
+    problems = {row.question_id: row for row in iter_problems(settings.problems, settings.release) if row.question_id in named}
     unknown = sorted(named - problems.keys())
     if unknown:
-        raise GradingError(f"{config.solutions}: no problem {unknown[0]!r} in {config.problems} ({len(unknown)} such problems)")
-    if config.livecodebench_results is not None:
-        check_results_can_hold(wanted, config.solutions)
+        raise GradingError(
+            f"{settings.solutions}: no problem {unknown[0]!r} in {settings.problems} ({len(unknown)} such problems)"
+        )
+    if settings.livecodebench_results is not None:
+        check_results_can_hold(wanted, settings.solutions)
     graded: dict[tuple, bytes] = {}
     counts: Counter[str] = Counter()
 
@@ -77,31 +81,31 @@ def main(config: Config) -> None:
         graded[row.key] = digest(row.code)
         counts[str(row.verdict)] += 1
 
-    with RowAppender(config.out, Solution, note) as rows, open_grader(settings, config.engine, say) as grader:
-        write_manifest(config.out, **made_by)
+    with RowAppender(settings.out, Solution, note) as rows, open_grader(graders, settings.engine, say) as grader:
+        write_manifest(settings.out, **made_by)
         started, before = time.monotonic(), len(graded)
         waiting: dict[Hashable, Solution] = {}
         with tqdm(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
-            for result in grader.grade(_missing(config.solutions, problems, graded, waiting)):
+            for result in grader.grade(_missing(settings.solutions, problems, graded, waiting)):
                 fields = result.solution_fields()
-                if config.all_tests:
+                if settings.all_tests:
                     fields["test_verdicts"] = list(result.test_verdicts)
                 row = waiting.pop(result.key).model_copy(update=fields)
                 rows.append(row)
                 counts[str(row.verdict)] += 1
                 progress.update()
         seconds = time.monotonic() - started
-    write_manifest(config.out, **made_by, counts={**counts, "isolation": grader.isolation})
-    if config.livecodebench_results is not None:
-        write_manifest(config.livecodebench_results, **made_by)
-        results = (row for row in iter_rows(config.out, Solution) if row.key in wanted)
-        write_livecodebench_results(config.livecodebench_results, problems.values(), results)
+    write_manifest(settings.out, **made_by, counts={**counts, "isolation": grader.isolation})
+    if settings.livecodebench_results is not None:
+        write_manifest(settings.livecodebench_results, **made_by)
+        results = (row for row in iter_rows(settings.out, Solution) if row.key in wanted)
+        write_livecodebench_results(settings.livecodebench_results, problems.values(), results)
     total, new = sum(counts.values()), sum(counts.values()) - before
     verdicts = ", ".join(f"{name} {number}" for name, number in counts.most_common())
     print(
         f"grade: {total} programs ({verdicts}); {new} graded now in {seconds:.1f} s "
-        f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {config.out}"
-        + (f", {config.livecodebench_results}" if config.livecodebench_results else "")
+        f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {settings.out}"
+        + (f", {settings.livecodebench_results}" if settings.livecodebench_results else "")
     )
 
 
@@ -132,4 +136,4 @@ def digest(code: str) -> bytes:
 
 
 if __name__ == "__main__":
-    run_stage(Config, "grade", __doc__ or "", main)
+    run_stage(Settings, "grade", __doc__ or "", main)

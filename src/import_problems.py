@@ -23,7 +23,7 @@ from pydantic import Field
 from cli import run_stage
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.hub import is_hub_name, iter_source, pinned
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.manifest import write_manifest
@@ -33,7 +33,7 @@ from dreamprm_code.records import Problem
 from dreamprm_code.settings import FrozenSettings
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     sources: list[str] = Field(description="files, folders or hub names (owner/name, owner/name@revision)")
     out: Path = Field(description="the problems, a .jsonl file")
     release: str | None = Field(None, description="LiveCodeBench release tag for a folder of shards or its hub name")
@@ -48,14 +48,14 @@ class Config(FrozenSettings):
     cpu_limit_s: float = Field(6.0, gt=0, description="CPU time of a reference program on one test (seconds)")
 
 
-def main(config: Config) -> None:
-    if any(Path(source).exists() and config.out.exists() and config.out.samefile(source) for source in config.sources):
-        raise UserError(f"{config.out}: would be written over one of the sources; choose another --out")
-    sources = [pinned(source) for source in config.sources]
+def main(settings: Settings) -> None:
+    if any(Path(source).exists() and settings.out.exists() and settings.out.samefile(source) for source in settings.sources):
+        raise UserError(f"{settings.out}: would be written over one of the sources; choose another --out")
+    sources = [pinned(source) for source in settings.sources]
     left_out: list[LeftOut] = []
     problems = {}
     drafts: dict[str, Draft] = {}
-    for where, item in converted(sources, config):
+    for where, item in converted(sources, settings):
         if item.question_id in problems:
             raise UserError(f"{where}: question_id {item.question_id!r} comes from an earlier source too; leave one out")
         if isinstance(item, LeftOut):
@@ -64,9 +64,9 @@ def main(config: Config) -> None:
         problems[item.question_id] = item if isinstance(item, Problem) else None
         if isinstance(item, Draft):
             drafts[item.question_id] = item
-    settings = GraderConfig(workers=config.workers, cpu_limit_s=config.cpu_limit_s, all_tests=True, keep_results=True)
+    graders = GraderSettings(workers=settings.workers, cpu_limit_s=settings.cpu_limit_s, all_tests=True, keep_results=True)
     if drafts:
-        with Grader(settings) as grader:
+        with Grader(graders) as grader:
             requests = (GradeRequest(key, draft.to_grade(), draft.reference) for key, draft in drafts.items() if draft.cases)
             graded = {result.key: result for result in grader.grade(requests)}
         for key, draft in drafts.items():
@@ -77,9 +77,9 @@ def main(config: Config) -> None:
     kept = [problem for problem in problems.values() if problem is not None]
     if not kept:
         raise UserError(f"{', '.join(sources)}: no problem is left ({summary_of(left_out)})")
-    parts = split_of(config, kept)
-    write_rows(config.out, kept)
-    write_rows(config.out.with_name(config.out.name + ".left_out.jsonl"), sorted(left_out, key=lambda row: row.key))
+    parts = split_of(settings, kept)
+    write_rows(settings.out, kept)
+    write_rows(settings.out.with_name(settings.out.name + ".left_out.jsonl"), sorted(left_out, key=lambda row: row.key))
     gone = sum(row.num_tests is None for row in left_out)
     counts = {
         "problems": len(kept),
@@ -87,22 +87,24 @@ def main(config: Config) -> None:
         **{f"left_out: {why}": n for why, n in reasons(left_out).items()},
     }
     write_manifest(
-        config.out,
+        settings.out,
         stage="import_problems",
-        config=config.model_dump(),
-        identity={"sources": sources, "subset": config.subset, "hub_split": config.hub_split, "release": config.release},
+        config=settings.model_dump(),
+        identity={"sources": sources, "subset": settings.subset, "hub_split": settings.hub_split, "release": settings.release},
         inputs=[source for source in sources if Path(source).is_file()],
         counts=counts,
     )
-    print(f"import_problems: {len(kept)} problems in {config.out}, {gone} left out; {summary_of(left_out)}{parts}")
+    print(f"import_problems: {len(kept)} problems in {settings.out}, {gone} left out; {summary_of(left_out)}{parts}")
 
 
-def converted(sources: list[str], config: Config) -> Iterator[tuple[str, Draft | Problem | LeftOut]]:
+def converted(sources: list[str], settings: Settings) -> Iterator[tuple[str, Draft | Problem | LeftOut]]:
     for source in sources:
-        if config.release is not None or (is_hub_name(source) and source.startswith("livecodebench/")):  # its script cannot run
-            yield from ((source, problem) for problem in iter_problems(source, config.release))
+        if settings.release is not None or (
+            is_hub_name(source) and source.startswith("livecodebench/")
+        ):  # its script cannot run
+            yield from ((source, problem) for problem in iter_problems(source, settings.release))
             continue
-        for where, row in iter_source(source, config.subset, config.hub_split):
+        for where, row in iter_source(source, settings.subset, settings.hub_split):
             yield where, convert(row, where)
 
 
@@ -118,16 +120,16 @@ def summary_of(left_out: list[LeftOut]) -> str:
     return "not converted: " + (", ".join(f"{count} x {why}" for why, count in reasons(left_out).items()) or "nothing")
 
 
-def split_of(config: Config, problems: list[Problem]) -> str:
+def split_of(settings: Settings, problems: list[Problem]) -> str:
     """Write the split file, if one is asked for; an earlier one is kept and filled up."""
-    if config.parts is None:
+    if settings.parts is None:
         return ""
-    path = config.split_out or config.out.with_name("split.json")
+    path = settings.split_out or settings.out.with_name("split.json")
     kept: dict[str, Any] = read_split(path) if path.exists() else {}
-    parts = make_split((problem.question_id for problem in problems), config.parts, config.seed, kept)
+    parts = make_split((problem.question_id for problem in problems), settings.parts, settings.seed, kept)
     write_bytes_atomic(path, [json.dumps(parts, indent=1, ensure_ascii=False).encode(), b"\n"])
     return f"; {', '.join(f'{name} {len(ids)}' for name, ids in parts.items())} in {path}"
 
 
 if __name__ == "__main__":
-    run_stage(Config, "import_problems", __doc__ or "", main)
+    run_stage(Settings, "import_problems", __doc__ or "", main)

@@ -33,7 +33,7 @@ from dreamprm_code.steps import StepSettings
 FILES = ("problems.jsonl", "split.json", "step_labels.jsonl", "meta_solutions.jsonl")
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     source: str = Field(description="a .jsonl or .parquet file, a folder, or a hub name (owner/name, owner/name@revision)")
     data_dir: Path = Field(description="folder of the run; must not hold one")
     subset: str | None = Field(None, description="configuration of a data set on the hub")
@@ -48,40 +48,45 @@ class Config(FrozenSettings):
     seed: int = Field(42, description="draws the meta problems")
 
 
-def main(config: Config) -> None:
-    if there := [name for name in FILES if (config.data_dir / name).exists()]:
-        raise UserError(f"{config.data_dir / there[0]}: is there already; choose another --data-dir")
-    source = pinned(config.source)
+def main(settings: Settings) -> None:
+    if there := [name for name in FILES if (settings.data_dir / name).exists()]:
+        raise UserError(f"{settings.data_dir / there[0]}: is there already; choose another --data-dir")
+    source = pinned(settings.source)
     rows: list[tuple[str, StepRow]] = []
     counts: Counter[str] = Counter()
-    for where, columns in iter_source(source, config.subset, config.hub_split):
+    for where, columns in iter_source(source, settings.subset, settings.hub_split):
         try:
             rows.append((where, read_step_row(columns)))
         except RecordError as error:
-            if not config.skip_broken:
+            if not settings.skip_broken:
                 raise UserError(f"{where}: {error}; mend the row, or count such rows with --skip-broken") from None
             counts["rows_that_cannot_be_read"] += 1
-    settings = StepSettings(config.max_functions, config.granularity)
-    found = training_rows(rows, config.separator, config.meta_share, settings, config.seed)
+    steps = StepSettings(settings.max_functions, settings.granularity)
+    found = training_rows(rows, settings.separator, settings.meta_share, steps, settings.seed)
     counts += found.counts
-    write_rows(config.data_dir / "problems.jsonl", found.problems)
-    write_bytes_atomic(config.data_dir / "split.json", [json.dumps(found.parts, indent=1).encode(), b"\n"])
+    write_rows(settings.data_dir / "problems.jsonl", found.problems)
+    write_bytes_atomic(settings.data_dir / "split.json", [json.dumps(found.parts, indent=1).encode(), b"\n"])
     for name, kept in (("step_labels.jsonl", found.step_labels), ("meta_solutions.jsonl", found.meta_solutions)):
-        write_rows(config.data_dir / name, sorted(kept, key=lambda row: row.key))
+        write_rows(settings.data_dir / name, sorted(kept, key=lambda row: row.key))
         write_manifest(
-            config.data_dir / name,
+            settings.data_dir / name,
             stage="import_rows",
-            config=config.model_dump(),
-            identity={"source": source, "separator": config.separator, "seed": config.seed, "meta_share": config.meta_share},
+            config=settings.model_dump(),
+            identity={
+                "source": source,
+                "separator": settings.separator,
+                "seed": settings.seed,
+                "meta_share": settings.meta_share,
+            },
             inputs=[source] if Path(source).is_file() else [],
             counts=dict(counts),
         )
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()) if count)
     print(
         f"import_rows: {len(found.step_labels)} step labels, {len(found.meta_solutions)} meta programs, "
-        f"{len(found.problems)} problems in {config.data_dir}; {told or 'nothing left out'}"
+        f"{len(found.problems)} problems in {settings.data_dir}; {told or 'nothing left out'}"
     )
 
 
 if __name__ == "__main__":
-    run_stage(Config, "import_rows", __doc__ or "", main)
+    run_stage(Settings, "import_rows", __doc__ or "", main)

@@ -26,7 +26,7 @@ from dreamprm_code.report.tables import to_json, to_latex, to_markdown
 from dreamprm_code.settings import FrozenSettings
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     results: dict[str, str] = Field({}, description="row title: LiveCodeBench results file, e.g. '{O3: o3_eval_all.json}'")
     selections: Path | None = Field(None, description="selections.jsonl of evaluate_prm")
     methods: dict[str, str] = Field({}, description="method of the selections: row title (default: all, by their names)")
@@ -43,29 +43,29 @@ class Config(FrozenSettings):
     seed: int = Field(42, description="of the bootstrap and of sampled permutations")
 
 
-def main(config: Config) -> None:
-    if config.start or config.end:
-        window = Window(config.start, config.end)
+def main(settings: Settings) -> None:
+    if settings.start or settings.end:
+        window = Window(settings.start, settings.end)
     else:
-        window = windows_from(config.windows).get("test", Window(None, None))
-    rows = [result_row(name, path) for name, path in config.results.items()]
-    if config.selections is not None:
-        selections = read_rows(config.selections, Selection)
-        rows += selection_rows(selections, config.methods or {row.method: row.method for row in selections})
-    if not rows and not config.published:
+        window = windows_from(settings.windows).get("test", Window(None, None))
+    rows = [result_row(name, path) for name, path in settings.results.items()]
+    if settings.selections is not None:
+        selections = read_rows(settings.selections, Selection)
+        rows += selection_rows(selections, settings.methods or {row.method: row.method for row in selections})
+    if not rows and not settings.published:
         raise UserError("nothing to print: give --results, --selections or --published")
     if len({row.name for row in rows}) < len(rows):
         raise UserError("two rows have the same title; rename one")
-    infos = problem_infos((), config.results.values())
-    if config.problems and any(question_id not in infos for row in rows for question_id in row.outcomes):
-        infos |= problem_infos(iter_problems(config.problems, config.release), config.results.values())
-    table = paper_table(rows, infos, window, config.base, config.published, config.seed)
+    infos = problem_infos((), settings.results.values())
+    if settings.problems and any(question_id not in infos for row in rows for question_id in row.outcomes):
+        infos |= problem_infos(iter_problems(settings.problems, settings.release), settings.results.values())
+    table = paper_table(rows, infos, window, settings.base, settings.published, settings.seed)
     print(to_markdown(table), end="")
-    if config.out is not None:
+    if settings.out is not None:
         texts = {".md": to_markdown(table), ".tex": to_latex(table), ".json": to_json([table])}
         for suffix, text in texts.items():
-            write_bytes_atomic(config.out.with_name(config.out.name + suffix), [text.encode()])
+            write_bytes_atomic(settings.out.with_name(settings.out.name + suffix), [text.encode()])
 
 
 if __name__ == "__main__":
-    run_stage(Config, "paper_table", __doc__, main)
+    run_stage(Settings, "paper_table", __doc__, main)

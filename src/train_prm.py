@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.bilevel import OutcomeSettings, TrainConfig, build_training_data, train
+from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.bilevel.start import earlier_labels, mixed_with_scores, step_scores
 from dreamprm_code.bilevel.trainer import AUTOCAST
@@ -40,7 +40,7 @@ from dreamprm_code.settings import OneOf
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Config(RunSettings, TrainConfig, OutcomeSettings):
+class Settings(RunSettings, TrainSettings, OutcomeSettings):
     out_dir: Path | None = Field(None, description="where the results go (default: data_dir)")
 
     backbone: str = Field(description="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
@@ -91,11 +91,11 @@ class Config(RunSettings, TrainConfig, OutcomeSettings):
     )
 
 
-def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
+def read_inputs(settings: Settings) -> tuple[list[Problem], list[StepLabel], list[Solution]]:
     """Problems of both sides, step labels and meta programs; each row on its side of the split."""
-    split = config.window_split()
+    split = settings.window_split()
     sides = {side: split.require(side) for side in ("train", "meta")}
-    labels_path, meta_path = config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"
+    labels_path, meta_path = settings.data_dir / "step_labels.jsonl", settings.data_dir / "meta_solutions.jsonl"
     labels, solutions = read_rows(labels_path, StepLabel), read_rows(meta_path, Solution)
     for path, rows, side in ((labels_path, labels, "train"), (meta_path, solutions, "meta")):
         if not rows:
@@ -106,9 +106,9 @@ def read_inputs(config: Config) -> tuple[list[Problem], list[StepLabel], list[So
     return [*sides["train"], *sides["meta"]], labels, solutions
 
 
-def identity_of(config: Config) -> dict[str, object]:
+def identity_of(settings: Settings) -> dict[str, object]:
     """The settings beside the training loop's that decide the result."""
-    names = [name for name in Config.model_fields if name not in TrainConfig.model_fields]
+    names = [name for name in Settings.model_fields if name not in TrainSettings.model_fields]
     paths = (
         "data_dir",
         "out_dir",
@@ -118,53 +118,53 @@ def identity_of(config: Config) -> dict[str, object]:
         "split_file",
     )  # what they hold is known by the data's fingerprint
     memory = ("gradient_checkpointing", "shard_backbone", "trunk_cache")  # they change no result
-    values = {name: getattr(config, name) for name in names if name not in (*paths, *memory)}
+    values = {name: getattr(settings, name) for name in names if name not in (*paths, *memory)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def check(config: Config) -> None:
+def check(settings: Settings) -> None:
     """Refuse settings that contradict each other.
 
     Raises:
         UserError: names the settings.
     """
-    if config.start_labels is not None and config.mix_with is not None:
+    if settings.start_labels is not None and settings.mix_with is not None:
         raise UserError("start_labels and mix_with both say what labels start from; give one")
-    if not config.inner_labels and (config.learn != "none" or config.start_labels or config.mix_with):
+    if not settings.inner_labels and (settings.learn != "none" or settings.start_labels or settings.mix_with):
         raise UserError("without inner_labels there are no labels to learn or to start from: set learn none")
 
 
-def main(config: Config) -> None:
-    check(config)
-    out_dir = config.out_dir or config.data_dir
+def main(settings: Settings) -> None:
+    check(settings)
+    out_dir = settings.out_dir or settings.data_dir
     labels_path = out_dir / "corrected_labels.jsonl"
-    identity = identity_of(config)
-    check_resume(labels_path, {**config.identity(), **identity})
-    problems, labels, solutions = read_inputs(config)
-    device = training_device(config.device)
+    identity = identity_of(settings)
+    check_resume(labels_path, {**settings.identity(), **identity})
+    problems, labels, solutions = read_inputs(settings)
+    device = training_device(settings.device)
     scores = {}
-    if config.mix_with is not None:
-        other = PRM.from_pretrained(config.mix_with, device=device)
-        scores = step_scores(other, problems, labels, config.max_functions, config.granularity)
+    if settings.mix_with is not None:
+        other = PRM.from_pretrained(settings.mix_with, device=device)
+        scores = step_scores(other, problems, labels, settings.max_functions, settings.granularity)
         del other
-    lora = LoraSettings(config.lora_rank, config.lora_alpha, config.lora_dropout, tuple(config.target_modules))
+    lora = LoraSettings(settings.lora_rank, settings.lora_alpha, settings.lora_dropout, tuple(settings.target_modules))
     prm = PRM.create(
-        config.backbone,
-        lora=None if config.trained_layers == 0 else lora,
-        dtype=best_dtype(device) if config.dtype == "auto" else DTYPES[config.dtype],
-        gguf_file=config.gguf_file,
-        format=config.format,
-        max_length=config.max_length,
-        steps=StepSettings(config.max_functions, config.granularity),
-        head_bias=config.head_bias,
-        seed=config.seed,
-        reading=Reading(config.readout, config.layers, config.final_norm, config.scaled),
+        settings.backbone,
+        lora=None if settings.trained_layers == 0 else lora,
+        dtype=best_dtype(device) if settings.dtype == "auto" else DTYPES[settings.dtype],
+        gguf_file=settings.gguf_file,
+        format=settings.format,
+        max_length=settings.max_length,
+        steps=StepSettings(settings.max_functions, settings.granularity),
+        head_bias=settings.head_bias,
+        seed=settings.seed,
+        reading=Reading(settings.readout, settings.layers, settings.final_norm, settings.scaled),
     )
-    if config.trained_layers:
-        freeze_lower_layers(prm.model, config.trained_layers)
-    if config.gradient_checkpointing:
+    if settings.trained_layers:
+        freeze_lower_layers(prm.model, settings.trained_layers)
+    if settings.gradient_checkpointing:
         prm.model.enable_gradient_checkpointing()
-    if config.shard_backbone:
+    if settings.shard_backbone:
         Processes.from_environment(device)
         prm.shard_backbone(device)
     data = build_training_data(
@@ -172,26 +172,26 @@ def main(config: Config) -> None:
         labels,
         solutions,
         prm.encoder,
-        config,
-        has_outer=config.learn != "none",
-        max_functions=config.max_functions,
-        granularity=config.granularity,
-        programs_per_tree=config.programs_per_tree,
-        max_tree_tokens=config.max_tree_tokens,
-        seed=config.seed,
+        settings,
+        has_outer=settings.learn != "none",
+        max_functions=settings.max_functions,
+        granularity=settings.granularity,
+        programs_per_tree=settings.programs_per_tree,
+        max_tree_tokens=settings.max_tree_tokens,
+        seed=settings.seed,
     )
-    if config.start_labels is not None:
-        data = earlier_labels(data, config.start_labels)
-    elif config.mix_with is not None:
+    if settings.start_labels is not None:
+        data = earlier_labels(data, settings.start_labels)
+    elif settings.mix_with is not None:
         data = mixed_with_scores(data, scores)
-    if not config.shard_backbone:  # its passes are collective, those of a trunk each process's own
+    if not settings.shard_backbone:  # its passes are collective, those of a trunk each process's own
         prm.model.to(device)
-        bound = {"auto": available_bytes(device) / 2, "memory": float("inf"), "off": 0.0}[config.trunk_cache]
-        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[config.autocast]).collate)
-    if config.scaled:
+        bound = {"auto": available_bytes(device) / 2, "memory": float("inf"), "off": 0.0}[settings.trunk_cache]
+        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast]).collate)
+    if settings.scaled:
         prm.model.fit_scale(data.collate([unit.item]) for unit in (*data.inner, *data.outer))
-    result = train(config, data, out_dir, prm.model, identity)
-    if result.is_first_process or config.shard_backbone:
+    result = train(settings, data, out_dir, prm.model, identity)
+    if result.is_first_process or settings.shard_backbone:
         prm.save_pretrained(out_dir / "prm")
     if not result.is_first_process:
         return
@@ -207,9 +207,9 @@ def main(config: Config) -> None:
     write_manifest(
         labels_path,
         stage="train_prm",
-        config=vars(config),
-        identity={**config.identity(), **identity},
-        inputs=[config.data_dir / "step_labels.jsonl", config.data_dir / "meta_solutions.jsonl"],
+        config=vars(settings),
+        identity={**settings.identity(), **identity},
+        inputs=[settings.data_dir / "step_labels.jsonl", settings.data_dir / "meta_solutions.jsonl"],
         counts=counts,
     )
     dropped = ", ".join(f"{count} {name}" for name, count in data.counts.items() if count and name in DROPPED)
@@ -241,4 +241,4 @@ DROPPED = (
 )
 
 if __name__ == "__main__":
-    run_stage(Config, "train_prm", __doc__, main)
+    run_stage(Settings, "train_prm", __doc__, main)

@@ -22,7 +22,7 @@ from pydantic import Field
 from dreamprm_code.settings import FrozenSettings
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     what: str = Field(description="what goes wrong")
     path: Path = Field(Path("."), description="where")
 
@@ -54,7 +54,7 @@ def main(config):
 
 
 if __name__ == "__main__":
-    run_stage(Config, "stage", "doc", main)
+    run_stage(Settings, "stage", "doc", main)
 """
 
 

@@ -28,7 +28,7 @@ def references(root):
 
 
 def test_the_bundled_files_are_what_their_sources_give(root, tmp_path):
-    build_demo.main(build_demo.Config(source=root / "data" / "demo" / "source", out=tmp_path))
+    build_demo.main(build_demo.Settings(source=root / "data" / "demo" / "source", out=tmp_path))
     for name in ("problems.jsonl", "references.jsonl"):
         assert (tmp_path / name).read_bytes() == (root / "data" / "demo" / name).read_bytes()
 

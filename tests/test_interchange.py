@@ -151,8 +151,8 @@ def test_the_demos_labels_make_the_round_trip_through_files(demo, root, tmp_path
     _, sampled = demo
     labels = read_rows(sampled / "step_labels.jsonl", StepLabel)
     shared = {"problems": str(root / "data/demo/problems.jsonl"), "labels": sampled / "step_labels.jsonl"}
-    export_rows.main(export_rows.Config(out=tmp_path / "rows.jsonl", **shared))
-    import_rows.main(import_rows.Config(source=str(tmp_path / "rows.jsonl"), data_dir=tmp_path / "run"))
+    export_rows.main(export_rows.Settings(out=tmp_path / "rows.jsonl", **shared))
+    import_rows.main(import_rows.Settings(source=str(tmp_path / "rows.jsonl"), data_dir=tmp_path / "run"))
     back = read_rows(tmp_path / "run" / "step_labels.jsonl", StepLabel)
     parts = read_split(tmp_path / "run" / "split.json")
     gaps = {label.key[:2] for label in labels if not label.num_rollouts}
@@ -162,7 +162,7 @@ def test_the_demos_labels_make_the_round_trip_through_files(demo, root, tmp_path
     solutions = read_rows(tmp_path / "run" / "meta_solutions.jsonl", Solution)
     assert solutions and all(float(bool(row.passed)) == outcomes[row.key] for row in solutions)
 
-    export_rows.main(export_rows.Config(out=tmp_path / "text.jsonl", form="math-shepherd", **shared))
+    export_rows.main(export_rows.Settings(out=tmp_path / "text.jsonl", form="math-shepherd", **shared))
     lines = [json.loads(line) for line in (tmp_path / "text.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert [read_step_row(line).completions for line in lines] == [row["completions"] for row in rows]
@@ -200,17 +200,19 @@ def test_mistakes_name_file_and_line(tmp_path, root):
         '{"prompt": "p", "completions": ["a"], "labels": [1]}\n{"prompt": "q", "completions": ["a"], "labels": [2]}\n'
     )
     with pytest.raises(UserError, match=r"rows\.jsonl:2: .*labels\.0.*--skip-broken"):
-        import_rows.main(import_rows.Config(source=str(path), data_dir=tmp_path / "run"))
+        import_rows.main(import_rows.Settings(source=str(path), data_dir=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
     path.write_text(path.read_text() + '{"prompt": "r", "completions": ["a"], "labels": [0]}\n')
-    import_rows.main(import_rows.Config(source=str(path), data_dir=tmp_path / "run", skip_broken=True))
+    import_rows.main(import_rows.Settings(source=str(path), data_dir=tmp_path / "run", skip_broken=True))
     assert len(load_problems(tmp_path / "run" / "problems.jsonl")) == 2
     with pytest.raises(UserError, match="is there already"):
-        import_rows.main(import_rows.Config(source=str(path), data_dir=tmp_path / "run", skip_broken=True))
+        import_rows.main(import_rows.Settings(source=str(path), data_dir=tmp_path / "run", skip_broken=True))
     with pytest.raises(UserError, match="give --labels"):
-        export_rows.main(export_rows.Config(problems=str(root / "data/demo/problems.jsonl"), out=tmp_path / "x.jsonl"))
+        export_rows.main(export_rows.Settings(problems=str(root / "data/demo/problems.jsonl"), out=tmp_path / "x.jsonl"))
     strange = load_problems(root / "data/demo/problems.jsonl")[0]
     write_rows(tmp_path / "problems.jsonl", [strange.model_copy(update={"question_id": "other"})])
     labels = root / "data/demo/sampled/step_labels.jsonl"
     with pytest.raises(UserError, match="is unknown: not among the problems"):
-        export_rows.main(export_rows.Config(problems=str(tmp_path / "problems.jsonl"), labels=labels, out=tmp_path / "x.jsonl"))
+        export_rows.main(
+            export_rows.Settings(problems=str(tmp_path / "problems.jsonl"), labels=labels, out=tmp_path / "x.jsonl")
+        )

@@ -153,7 +153,7 @@ def test_every_stage_has_settings_that_say_what_they_are(root: Path) -> None:
     for name, path in stage_scripts().items():
         module = importlib.import_module(name)
         assert Path(module.__file__ or "") == path
-        for setting, field in module.Config.model_fields.items():
+        for setting, field in module.Settings.model_fields.items():
             assert field.description, f"{name}: {setting}"
 
 
@@ -164,7 +164,7 @@ def test_the_configurations_that_come_with_the_project_are_taken_by_their_stages
     assert sections
     for section in sections:
         required = {"gen_sol": ["--split", "test"]}.get(section, [])
-        parse_settings(importlib.import_module(section).Config, section, "doc", ["--config", str(path), *required])
+        parse_settings(importlib.import_module(section).Settings, section, "doc", ["--config", str(path), *required])
 
 
 def test_a_shared_setting_of_another_stage_is_found_in_a_process_of_its_own(root: Path, python: str, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ FORMER_NAMES = {
     "window_programs": "batch_programs",
     "meta_programs": "outer_programs",
     "meta_batch": "outer_batch",
+    "window_steps": "window_rows",
     "train_outcomes": "outer_outcomes",
 }
 """Settings of earlier versions and their names now, for the error that says so."""

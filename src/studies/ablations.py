@@ -48,7 +48,7 @@ LEARNABLE = ("none", "weights", "labels")
 BASE = "labels"
 
 
-class Config(RunSettings):
+class Settings(RunSettings):
     train_config: Path = Field(Path("configs/demo.yaml"), description="configuration of the trainings")
     train_flags: list[str] = Field([], description="flags for each training, e.g. --train-flags=--bilevel-steps=50")
     solutions: Path | None = Field(None, description="candidates (default: test_solutions.jsonl of the data directory)")
@@ -66,11 +66,16 @@ class Variant(NamedTuple):
     base: list[float | None]
 
 
-def train_prm(config: Config, learn: str) -> Path:
+def train_prm(settings: Settings, learn: str) -> Path:
     """Run the training stage; returns the checkpoint."""
-    out_dir = config.data_dir / "ablations" / learn
-    command = [sys.executable, str(Path(__file__).resolve().parents[1] / "train_prm.py"), "--config", str(config.train_config)]
-    command += ["--data-dir", str(config.data_dir), "--out-dir", str(out_dir), "--learn", learn, *config.train_flags]
+    out_dir = settings.data_dir / "ablations" / learn
+    command = [
+        sys.executable,
+        str(Path(__file__).resolve().parents[1] / "train_prm.py"),
+        "--config",
+        str(settings.train_config),
+    ]
+    command += ["--data-dir", str(settings.data_dir), "--out-dir", str(out_dir), "--learn", learn, *settings.train_flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise UserError(f"training with outer level {learn} failed (see above): {' '.join(command)}")
@@ -80,8 +85,8 @@ def train_prm(config: Config, learn: str) -> Path:
 class Candidates:
     """Test problems, their solutions, and scores by (PRM, granularity), each computed once and kept in a file."""
 
-    def __init__(self, config: Config, problems: Sequence[Problem], path: Path, name: str):
-        self.config, self.problems, self.name = config, problems, name
+    def __init__(self, settings: Settings, problems: Sequence[Problem], path: Path, name: str):
+        self.settings, self.problems, self.name = settings, problems, name
         known = {problem.question_id for problem in problems}
         self.solutions = [row for row in read_rows(path, Solution) if row.question_id in known]
         if not self.solutions:
@@ -111,7 +116,9 @@ def largest(sets: Sequence[CandidateSet]) -> int:
     return max(len(item.candidates) for item in sets)
 
 
-def variants(config: Config, candidates: Candidates, checkpoints: dict[str, Path], plain: Candidates | None) -> list[Variant]:
+def variants(
+    settings: Settings, candidates: Candidates, checkpoints: dict[str, Path], plain: Candidates | None
+) -> list[Variant]:
     base_sets = candidates.sets(checkpoints[BASE])
     base, size = values_of(base_sets), largest(base_sets)
     random, oracle = baselines()["random"], oracle_method()
@@ -123,7 +130,7 @@ def variants(config: Config, candidates: Candidates, checkpoints: dict[str, Path
     for granularity in ("function", "line", "program"):
         sets = candidates.sets(checkpoints[BASE], granularity)
         found.append(Variant("step granularity", granularity, size, values_of(sets), base))
-    sizes = sorted({n for n in config.sweep if n < size} | {size})
+    sizes = sorted({n for n in settings.sweep if n < size} | {size})
     found += [Variant("N", str(n), n, values_of(base_sets, n=n), base) for n in sizes]
     if plain is not None:
         sets = plain.sets(checkpoints[BASE])
@@ -192,13 +199,13 @@ def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
     return rows, "\n".join(lines) + "\n"
 
 
-def main(config: Config) -> None:
-    test = config.window_split().require("test")
-    candidates = Candidates(config, test, config.solutions or config.data_dir / "test_solutions.jsonl", "cof")
-    plain = Candidates(config, test, config.plain_solutions, "plain") if config.plain_solutions else None
-    checkpoints = {learn: train_prm(config, learn) for learn in LEARNABLE}
-    rows, text = table(variants(config, candidates, checkpoints, plain), config.seed)
-    out_dir = config.data_dir / "ablations"
+def main(settings: Settings) -> None:
+    test = settings.window_split().require("test")
+    candidates = Candidates(settings, test, settings.solutions or settings.data_dir / "test_solutions.jsonl", "cof")
+    plain = Candidates(settings, test, settings.plain_solutions, "plain") if settings.plain_solutions else None
+    checkpoints = {learn: train_prm(settings, learn) for learn in LEARNABLE}
+    rows, text = table(variants(settings, candidates, checkpoints, plain), settings.seed)
+    out_dir = settings.data_dir / "ablations"
     write_bytes_atomic(out_dir / "ablations.json", [json.dumps(rows, indent=1).encode(), b"\n"])
     write_bytes_atomic(out_dir / "ablations.md", [text.encode()])
     print(text)
@@ -207,4 +214,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(Config, "ablations", __doc__, main)
+    run_stage(Settings, "ablations", __doc__, main)

@@ -30,7 +30,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import TrainConfig
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
@@ -46,7 +46,7 @@ from dreamprm_code.study.simulated_policy import NOISE_KINDS, FunctionVariant, L
 from dreamprm_code.study.tables import StudyRow, write_study
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     functions: Path = Field(Path("data/demo/study/functions.jsonl"), description="tested functions, from make_controlled.py")
     out_dir: Path = Field(Path("data/study-run"), description="where rows, tables and figures go")
     reader: str = Field(
@@ -94,48 +94,48 @@ class Condition(NamedTuple):
     meta_programs: int
 
 
-def conditions(config: Config) -> Iterator[tuple[Condition, list[str]]]:
+def conditions(settings: Settings) -> Iterator[tuple[Condition, list[str]]]:
     """With the arms that run there; where not the first kind of noise and not `same`, the main ones only.
 
     The released recipe takes far longer than the others together and runs for `same` only.
     """
     known = {*ARMS, *CONTROLS}
-    if unknown := sorted(set(config.arms) - known):
+    if unknown := sorted(set(settings.arms) - known):
         raise UserError(f"setting 'arms': there is no arm {unknown[0]!r}; choose from {', '.join(sorted(known))}")
 
     def wanted(arms: Sequence[str]) -> list[str]:
-        return [arm for arm in arms if not config.arms or arm in config.arms]
+        return [arm for arm in arms if not settings.arms or arm in settings.arms]
 
     headline = [arm for arm in (*ARMS, *CONTROLS) if arm != "released"]
-    for meta in config.meta:
-        for noise in config.noise_kinds:
-            arms = [*headline, "released"] if meta == "same" else headline if noise == config.noise_kinds[0] else SWEEP_ARMS
-            yield Condition(noise, config.headline_rate, meta, config.meta_programs), wanted(arms)
-    for rate in config.sweep_rates:
-        if rate != config.headline_rate:
-            yield Condition("independent", rate, "same", config.meta_programs), wanted(SWEEP_ARMS)
-    for number in config.sweep_meta_programs:
-        if number != config.meta_programs:
-            yield Condition("independent", config.headline_rate, "same", number), wanted(SWEEP_ARMS)
+    for meta in settings.meta:
+        for noise in settings.noise_kinds:
+            arms = [*headline, "released"] if meta == "same" else headline if noise == settings.noise_kinds[0] else SWEEP_ARMS
+            yield Condition(noise, settings.headline_rate, meta, settings.meta_programs), wanted(arms)
+    for rate in settings.sweep_rates:
+        if rate != settings.headline_rate:
+            yield Condition("independent", rate, "same", settings.meta_programs), wanted(SWEEP_ARMS)
+    for number in settings.sweep_meta_programs:
+        if number != settings.meta_programs:
+            yield Condition("independent", settings.headline_rate, "same", number), wanted(SWEEP_ARMS)
 
 
-def draw(config: Config, condition: Condition, seed: int) -> ControlledData:
+def draw(settings: Settings, condition: Condition, seed: int) -> ControlledData:
     is_other = condition.meta != "same"
-    per_problem = condition.meta_programs * config.train_problems // config.meta_problems
+    per_problem = condition.meta_programs * settings.train_problems // settings.meta_problems
     sizes = ControlledSizes(
-        train_problems=config.train_problems,
-        meta_problems=config.meta_problems if is_other else 0,
-        held_out_problems=config.held_out_problems,
-        train_programs=config.train_programs,
+        train_problems=settings.train_problems,
+        meta_problems=settings.meta_problems if is_other else 0,
+        held_out_problems=settings.held_out_problems,
+        train_programs=settings.train_programs,
         meta_programs=per_problem if is_other else condition.meta_programs,
-        held_out_programs=config.held_out_programs,
+        held_out_programs=settings.held_out_programs,
     )
     pools = pools_of(
-        read_rows(config.functions, FunctionVariant), min_steps=2, max_right=config.max_right, max_wrong=config.max_wrong
+        read_rows(settings.functions, FunctionVariant), min_steps=2, max_right=settings.max_right, max_wrong=settings.max_wrong
     )
     if len(pools) < sizes.num_problems:
         raise UserError(
-            f"{config.functions}: {len(pools)} usable problems of {sizes.num_problems}; lower train_problems, meta_problems "
+            f"{settings.functions}: {len(pools)} usable problems of {sizes.num_problems}; lower train_problems, meta_problems "
             "or held_out_problems"
         )
     return draw_data(pools, sizes, LabelNoise(condition.noise, condition.rate), seed)
@@ -149,65 +149,65 @@ def prefix_texts(programs: Sequence[ControlledProgram]) -> list[tuple[str, str]]
     return [(program.question_id, prefix) for program in programs for prefix in program.prefixes]
 
 
-def hidden_states(config: Config) -> HiddenStates:
-    return HiddenStates(config.reader, config.reader_layers, config.out_dir / "hidden_states")
+def hidden_states(settings: Settings) -> HiddenStates:
+    return HiddenStates(settings.reader, settings.reader_layers, settings.out_dir / "hidden_states")
 
 
-def prepare_reader(config: Config, work: Sequence[tuple[Condition, int, list[str]]]) -> None:
+def prepare_reader(settings: Settings, work: Sequence[tuple[Condition, int, list[str]]]) -> None:
     """A backbone reads every prefix of the data sets once, before the trainings start."""
     texts = set()
     for condition, seed in {item[:2] for item in work}:
-        data = draw(config, condition, seed)
+        data = draw(settings, condition, seed)
         texts |= {(step.question_id, step.prefix) for step in data.steps}
         texts |= set(prefix_texts((*data.train, *data.meta, *data.held_out_programs, *data.held_out_problems)))
-    problems = {problem.question_id: problem for problem in load_problems(config.problems)}
+    problems = {problem.question_id: problem for problem in load_problems(settings.problems)}
     if unknown := {question_id for question_id, _ in texts} - problems.keys():
-        raise UserError(f"{config.problems}: has no problem {min(unknown)}, of which {config.functions} holds functions")
+        raise UserError(f"{settings.problems}: has no problem {min(unknown)}, of which {settings.functions} holds functions")
     with tqdm(desc="hidden states", unit="problem") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        hidden_states(config).prepare(problems, texts, show)
+        hidden_states(settings).prepare(problems, texts, show)
 
 
-def encode(config: Config, condition: Condition, seed: int) -> tuple[Cell, ControlledData, dict[str, np.ndarray]]:
+def encode(settings: Settings, condition: Condition, seed: int) -> tuple[Cell, ControlledData, dict[str, np.ndarray]]:
     """The data set as features, and the features of the held-out programs. The vocabulary is that of what is trained on."""
-    data = draw(config, condition, seed)
+    data = draw(settings, condition, seed)
     programs = outcome_programs(data, condition.meta)
     step_texts = [(step.question_id, step.prefix) for step in data.steps]
     whole_texts = [(program.question_id, program.prefixes[-1]) for program in programs]
     texts = step_texts + whole_texts
-    encoder = NgramEncoder(texts) if config.reader == "ngrams" else ScaledStates(hidden_states(config), texts)
+    encoder = NgramEncoder(texts) if settings.reader == "ngrams" else ScaledStates(hidden_states(settings), texts)
     step_RF, prefix_AF = (encoder.encode(part).numpy() for part in (step_texts, prefix_texts(programs)))
     lengths = [len(program.prefixes) for program in programs]
     is_whole_A = np.concatenate([np.arange(length) == length - 1 for length in lengths])
     columns = Columns.equal_in(np.vstack([step_RF, prefix_AF]))
     num_rollouts = data.steps[0].num_rollouts
     cell = Cell(
-        config=train_config(config, seed),
+        training=train_settings(settings, seed),
         columns=columns,
         steps=Rows.of(columns.reduce(step_RF), [step.mc_value for step in data.steps], num_rollouts),
         prefixes=Rows.of(columns.reduce(prefix_AF), np.repeat([float(program.passed) for program in programs], lengths)),
         is_whole_A=is_whole_A,
         program_A=np.repeat(np.arange(len(programs)), lengths),
         full=(step_RF, prefix_AF[is_whole_A]),
-        agreement=config.agreement,
+        agreement=settings.agreement,
     )
     held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
     return cell, data, {name: encoder.encode(prefix_texts(part)).numpy() for name, part in held_out.items()}
 
 
-def train_config(config: Config, seed: int) -> TrainConfig:
-    return TrainConfig(
+def train_settings(settings: Settings, seed: int) -> TrainSettings:
+    return TrainSettings(
         learn="none",
-        inner_only_steps=config.inner_only_steps,
-        bilevel_steps=config.bilevel_steps,
-        batch_programs=config.window_rows,
-        outer_programs=config.outer_batch,
-        lr=config.lr,
-        outer_lr=config.outer_lr,
+        inner_only_steps=settings.inner_only_steps,
+        bilevel_steps=settings.bilevel_steps,
+        batch_programs=settings.window_rows,
+        outer_programs=settings.outer_batch,
+        lr=settings.lr,
+        outer_lr=settings.outer_lr,
         weight_decay=0.0,
         clip=0.0,
         schedule="linear",
@@ -216,10 +216,10 @@ def train_config(config: Config, seed: int) -> TrainConfig:
     )
 
 
-def run_cell(config: Config, condition: Condition, seed: int, arms: Sequence[str]) -> list[StudyRow]:
+def run_cell(settings: Settings, condition: Condition, seed: int, arms: Sequence[str]) -> list[StudyRow]:
     """All arms on one data set."""
     torch.set_num_threads(1)
-    cell, data, features = encode(config, condition, seed)
+    cell, data, features = encode(settings, condition, seed)
     held_out = {"programs": data.held_out_programs, "problems": data.held_out_problems}
     rows = []
     for arm in arms:
@@ -232,7 +232,7 @@ def run_cell(config: Config, condition: Condition, seed: int, arms: Sequence[str
                 scores = [score for program in programs for score in CONTROLS[arm](program)]
             else:
                 scores = trained.head.scores_of_all(features[name]).tolist()
-            metrics |= score_metrics(name, programs, scores, config.candidates, is_share=trained is not None)
+            metrics |= score_metrics(name, programs, scores, settings.candidates, is_share=trained is not None)
         rows.append(
             StudyRow(
                 noise=condition.noise,
@@ -248,20 +248,20 @@ def run_cell(config: Config, condition: Condition, seed: int, arms: Sequence[str
     return rows
 
 
-def _in_processes(config: Config, work: list[tuple], on_rows: Callable[[list[StudyRow]], None]) -> None:
-    if config.processes == 1:
+def _in_processes(settings: Settings, work: list[tuple], on_rows: Callable[[list[StudyRow]], None]) -> None:
+    if settings.processes == 1:
         for item in work:
-            on_rows(run_cell(config, *item))
+            on_rows(run_cell(settings, *item))
         return
     os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(config.processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run_cell, config, *item) for item in work]):
+    with ProcessPoolExecutor(settings.processes, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_cell, settings, *item) for item in work]):
             on_rows(future.result())
 
 
-def main(config: Config) -> None:
-    path = config.out_dir / "study_runs.jsonl"
-    settings = config.model_dump()
+def main(settings: Settings) -> None:
+    path = settings.out_dir / "study_runs.jsonl"
+    values = settings.model_dump()
     chosen_anew = (
         "noise_kinds",
         "meta",
@@ -273,32 +273,32 @@ def main(config: Config) -> None:
         "arms",
     )
     left_out = ("out_dir", "functions", "problems", "processes", *chosen_anew)
-    identity = {name: value for name, value in settings.items() if name not in left_out}
-    identity["functions"] = sha256_of(config.functions)
+    identity = {name: value for name, value in values.items() if name not in left_out}
+    identity["functions"] = sha256_of(settings.functions)
     check_resume(path, identity)
     with RowAppender(path, StudyRow) as appender:
-        write_manifest(path, stage="label_correction", config=settings, identity=identity, inputs=[config.functions])
+        write_manifest(path, stage="label_correction", config=values, identity=identity, inputs=[settings.functions])
         work = [
             (condition, seed, missing)
-            for condition, arms in conditions(config)
-            for seed in config.seeds
+            for condition, arms in conditions(settings)
+            for seed in settings.seeds
             if (missing := [arm for arm in arms if (*condition, seed, arm) not in appender.keys])
         ]
-        if config.reader != "ngrams" and work:
-            prepare_reader(config, work)
+        if settings.reader != "ngrams" and work:
+            prepare_reader(settings, work)
         with tqdm(total=len(work), desc="data sets") as bar:
 
             def keep(rows: list[StudyRow]) -> None:
                 appender.append(*rows)
                 bar.update()
 
-            _in_processes(config, work, keep)
+            _in_processes(settings, work, keep)
     sort_file(path, StudyRow)
     rows = read_rows(path, StudyRow)
-    write_study(rows, config.out_dir, config.headline_rate, config.meta_programs)
+    write_study(rows, settings.out_dir, settings.headline_rate, settings.meta_programs)
     seconds = sum(row.cpu_seconds for row in rows)
-    print(f"label_correction: {len(rows)} runs, {seconds:.0f} s of training -> {config.out_dir}/study.md")
+    print(f"label_correction: {len(rows)} runs, {seconds:.0f} s of training -> {settings.out_dir}/study.md")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "label_correction", __doc__, main)
+    run_stage(Settings, "label_correction", __doc__, main)

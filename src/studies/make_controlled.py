@@ -23,7 +23,7 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import load_problems
@@ -34,7 +34,7 @@ from dreamprm_code.study.mutation import Mutation, mutations, rewrites
 from dreamprm_code.study.simulated_policy import FunctionVariant
 
 
-class Config(FrozenSettings):
+class Settings(FrozenSettings):
     problems: str = Field(
         "data/demo/problems.jsonl", description="problems: a JSONL file, a folder of shards or a hub data set"
     )
@@ -72,7 +72,7 @@ def variant_of(solution: Solution, mutation: Mutation, is_right: bool, index: in
 
 
 def tested_variants(
-    config: Config, solution: Solution, problem: Problem, grader: Grader, counts: Counter
+    settings: Settings, solution: Solution, problem: Problem, grader: Grader, counts: Counter
 ) -> list[FunctionVariant]:
     """The reference's own functions, the rewrites that pass and the mutations that fail."""
     program = split_program(solution.code)
@@ -89,8 +89,8 @@ def tested_variants(
         )
         for k, step in enumerate(program.steps)
     ]
-    made = [(change, False) for change in mutations(solution.code, config.seed, config.wrong_per_function)]
-    made += [(change, True) for change in rewrites(solution.code, config.seed, config.right_per_function)]
+    made = [(change, False) for change in mutations(solution.code, settings.seed, settings.wrong_per_function)]
+    made += [(change, True) for change in rewrites(solution.code, settings.seed, settings.right_per_function)]
     results = {
         result.key: result
         for result in grader.grade(GradeRequest(index, problem, change.code) for index, (change, _) in enumerate(made))
@@ -110,7 +110,7 @@ def tested_variants(
 
 
 def composition_round(
-    config: Config, problem: Problem, variants: list[FunctionVariant], grader: Grader, rng: random.Random, counts: Counter
+    settings: Settings, problem: Problem, variants: list[FunctionVariant], grader: Grader, rng: random.Random, counts: Counter
 ) -> set[tuple]:
     """Run random compositions; keys of the texts to blame for those that contradict the rule (empty: all agree)."""
     by_step: dict[tuple[int, bool], list[FunctionVariant]] = defaultdict(list)
@@ -118,7 +118,7 @@ def composition_round(
         by_step[variant.step_idx, variant.is_right].append(variant)
     num_steps = variants[0].num_steps
     programs = []
-    for number in range(config.compositions):
+    for number in range(settings.compositions):
         share_right = 1.0 if number % 2 else 0.6
         chosen = []
         for k in range(num_steps):
@@ -139,23 +139,23 @@ def composition_round(
     return blamed
 
 
-def main(config: Config) -> None:
-    problems = {problem.question_id: problem for problem in load_problems(config.problems)}
-    solutions = [solution for solution in read_rows(config.solutions, Solution) if solution.passed]
-    rng = random.Random(config.seed)
+def main(settings: Settings) -> None:
+    problems = {problem.question_id: problem for problem in load_problems(settings.problems)}
+    solutions = [solution for solution in read_rows(settings.solutions, Solution) if solution.passed]
+    rng = random.Random(settings.seed)
     counts: Counter[str] = Counter()
     rows: list[FunctionVariant] = []
-    with Grader(GraderConfig(workers=config.workers, cpu_limit_s=config.cpu_limit_s)) as grader:
+    with Grader(GraderSettings(workers=settings.workers, cpu_limit_s=settings.cpu_limit_s)) as grader:
         for solution in solutions:
             if solution.question_id not in problems:
-                raise UserError(f"{config.solutions}: problem {solution.question_id!r} is not in {config.problems}")
-            if len(split_program(solution.code).steps) < config.min_functions:
+                raise UserError(f"{settings.solutions}: problem {solution.question_id!r} is not in {settings.problems}")
+            if len(split_program(solution.code).steps) < settings.min_functions:
                 counts["programs with too few functions"] += 1
                 continue
             problem = problems[solution.question_id]
-            variants = tested_variants(config, solution, problem, grader, counts)
-            for _ in range(config.rounds):
-                blamed = composition_round(config, problem, variants, grader, rng, counts)
+            variants = tested_variants(settings, solution, problem, grader, counts)
+            for _ in range(settings.rounds):
+                blamed = composition_round(settings, problem, variants, grader, rng, counts)
                 if not blamed:
                     break
                 counts["texts dropped"] += len(blamed)
@@ -166,15 +166,15 @@ def main(config: Config) -> None:
             counts["problems"] += 1
             rows += variants
     if not rows:
-        raise UserError(f"{config.solutions}: no passing program with {config.min_functions} functions or more")
-    write_rows(config.out, sorted(rows, key=lambda row: row.key))
+        raise UserError(f"{settings.solutions}: no passing program with {settings.min_functions} functions or more")
+    write_rows(settings.out, sorted(rows, key=lambda row: row.key))
     counts |= Counter(f"wrong: {row.operator}" for row in rows if not row.is_right)
     write_manifest(
-        config.out,
+        settings.out,
         stage="make_controlled",
-        config=config.model_dump(),
-        identity={"seed": config.seed},
-        inputs=[config.solutions],
+        config=settings.model_dump(),
+        identity={"seed": settings.seed},
+        inputs=[settings.solutions],
         counts=counts,
     )
     right = sum(row.is_right for row in rows)
@@ -182,9 +182,9 @@ def main(config: Config) -> None:
         f"make_controlled: {counts['problems']} problems, {right} right and {len(rows) - right} wrong functions; "
         f"{counts['mutations that survive']} of {counts['mutations tried']} mutations survived the tests; "
         f"{counts['compositions that disagree']} of {counts['compositions run']} compositions disagreed, "
-        f"{counts['texts dropped']} texts dropped -> {config.out}"
+        f"{counts['texts dropped']} texts dropped -> {settings.out}"
     )
 
 
 if __name__ == "__main__":
-    run_stage(Config, "make_controlled", __doc__, main)
+    run_stage(Settings, "make_controlled", __doc__, main)

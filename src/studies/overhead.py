@@ -29,7 +29,7 @@ from pydantic import Field
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel import OutcomeSettings, TrainConfig, build_training_data, train
+from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows
@@ -48,7 +48,7 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
-class Config(ProblemSettings):
+class Settings(ProblemSettings):
     data_dir: Path = Field(Path("data/demo/sampled"), description="folder with step_labels.jsonl and meta_solutions.jsonl")
     out_dir: Path = Field(Path("data/study-run"), description="where table and figures go")
     tokenizer: str = Field("models/smollm2-135m-instruct-q4_1.gguf", description="tokenizer of the random backbones")
@@ -76,9 +76,9 @@ def random_backbone(shape: str, vocabulary: int, folder: Path) -> str:
     heads = max(2, hidden // 32)
     sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": 2 * hidden}
     heads_of = {"num_attention_heads": heads, "num_key_value_heads": heads}
-    settings = SHAPES["small"] | sizes | heads_of | {"vocab_size": vocabulary}
-    settings.pop("layer_types", None)
-    (folder / "config.json").write_text(json.dumps(settings))
+    values = SHAPES["small"] | sizes | heads_of | {"vocab_size": vocabulary}
+    values.pop("layer_types", None)
+    (folder / "config.json").write_text(json.dumps(values))
     return f"random:{folder}"
 
 
@@ -96,26 +96,26 @@ def training_labels(path: Path, num_programs: int) -> list[StepLabel]:
     return [row for row in labels if (row.question_id, row.solution_idx) in chosen]
 
 
-def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict[str, Any]:
+def measure(settings: Settings, backbone: str, num_programs: int, mode: str) -> dict[str, Any]:
     """One pass over the data in this process: seconds per step and in total, peak memory in MiB."""
     torch.set_num_threads(1)
-    labels = training_labels(config.data_dir / "step_labels.jsonl", num_programs)
-    solutions = read_rows(config.data_dir / "meta_solutions.jsonl", Solution)
+    labels = training_labels(settings.data_dir / "step_labels.jsonl", num_programs)
+    solutions = read_rows(settings.data_dir / "meta_solutions.jsonl", Solution)
     with tempfile.TemporaryDirectory() as folder:
         if is_shape(backbone):
-            tokenizer = load_tokenizer(find_backbone(config.tokenizer))
+            tokenizer = load_tokenizer(find_backbone(settings.tokenizer))
             prm = PRM.create(random_backbone(backbone, len(tokenizer), Path(folder)), tokenizer=tokenizer)
         else:
             prm = PRM.create(backbone)
-        freeze_lower_layers(prm.model, min(config.trained_layers, prm.model.decoder.config.num_hidden_layers))
-        problems = load_problems(config.problems, config.release)
+        freeze_lower_layers(prm.model, min(settings.trained_layers, prm.model.decoder.config.num_hidden_layers))
+        problems = load_problems(settings.problems, settings.release)
         data = build_training_data(problems, labels, solutions, prm.encoder, OutcomeSettings(validation_share=0.0))
-        steps = max(1, num_programs // config.batch_programs)
-        settings = TrainConfig(
+        steps = max(1, num_programs // settings.batch_programs)
+        training = TrainSettings(
             inner_only_steps=0,
             bilevel_steps=steps,
-            batch_programs=config.batch_programs,
-            outer_programs=config.batch_programs,
+            batch_programs=settings.batch_programs,
+            outer_programs=settings.batch_programs,
             eval_every=0,
             checkpoint_every=0,
             progress=False,
@@ -124,9 +124,9 @@ def measure(config: Config, backbone: str, num_programs: int, mode: str) -> dict
             **MODES[mode],
         )
         seconds = []
-        for repeat in range(config.repeats):
+        for repeat in range(settings.repeats):
             started = time.process_time()
-            train(settings, data, Path(folder) / str(repeat), prm.model)
+            train(training, data, Path(folder) / str(repeat), prm.model)
             seconds.append(time.process_time() - started)
     return {
         "backbone": short_name(backbone),
@@ -183,41 +183,41 @@ def table(rows: list[dict], fits: dict[str, dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(config: Config) -> None:
-    training_labels(config.data_dir / "step_labels.jsonl", max(config.programs))  # what is missing is said at once
-    grid = [(config.backbones[0], size) for size in sorted(config.programs)]
-    grid += [(shape, min(config.programs)) for shape in config.backbones[1:]]
+def main(settings: Settings) -> None:
+    training_labels(settings.data_dir / "step_labels.jsonl", max(settings.programs))  # what is missing is said at once
+    grid = [(settings.backbones[0], size) for size in sorted(settings.programs)]
+    grid += [(shape, min(settings.programs)) for shape in settings.backbones[1:]]
     rows: list[dict[str, Any]] = []
     for (backbone, num_programs), mode in tqdm([(cell, mode) for cell in grid for mode in MODES], desc="trainings"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            rows.append(pool.submit(measure, config, backbone, num_programs, mode).result())
-    first = short_name(config.backbones[0])
+            rows.append(pool.submit(measure, settings, backbone, num_programs, mode).result())
+    first = short_name(settings.backbones[0])
     by_size = {mode: [row for row in rows if row["mode"] == mode and row["backbone"] == first] for mode in MODES}
     fits = {
         mode: linear_fit([row["programs"] for row in found], [row["seconds"] for row in found])
         for mode, found in by_size.items()
         if len(found) > 1
     }
-    result = {"config": config.model_dump(mode="json"), "rows": rows, "fits": fits}
-    write_bytes_atomic(config.out_dir / "overhead.json", [json.dumps(result, indent=1, default=str).encode(), b"\n"])
-    write_bytes_atomic(config.out_dir / "overhead.md", [table(rows, fits).encode()])
+    result = {"config": settings.model_dump(mode="json"), "rows": rows, "fits": fits}
+    write_bytes_atomic(settings.out_dir / "overhead.json", [json.dumps(result, indent=1, default=str).encode(), b"\n"])
+    write_bytes_atomic(settings.out_dir / "overhead.md", [table(rows, fits).encode()])
 
     def panel(found: dict[str, list[dict]], x: str, y: str) -> dict[str, Series]:
         return {mode: Series([row[x] for row in members], [row[y] for row in members]) for mode, members in found.items()}
 
     by_shape = {
-        mode: [row for row in rows if row["mode"] == mode and row["programs"] == min(config.programs)] for mode in MODES
+        mode: [row for row in rows if row["mode"] == mode and row["programs"] == min(settings.programs)] for mode in MODES
     }
     figure = line_figure({f"Seconds of one pass ({first})": panel(by_size, "programs", "seconds")}, "training programs")
-    save_png(figure, config.out_dir / "overhead_data.png", dpi=110)
+    save_png(figure, settings.out_dir / "overhead_data.png", dpi=110)
     panels = {
         "Seconds per step": panel(by_shape, "parameters", "seconds_per_step"),
         "Peak memory (MiB)": panel(by_shape, "parameters", "peak_mib"),
     }
-    save_png(line_figure(panels, "parameters of the backbone"), config.out_dir / "overhead_backbone.png", dpi=110)
+    save_png(line_figure(panels, "parameters of the backbone"), settings.out_dir / "overhead_backbone.png", dpi=110)
     growth = ", ".join(f"{mode}: exponent {fit['exponent']:.2f}" for mode, fit in fits.items())
-    print(f"overhead: {len(rows)} trainings; growth with the data: {growth} -> {config.out_dir}/overhead.md")
+    print(f"overhead: {len(rows)} trainings; growth with the data: {growth} -> {settings.out_dir}/overhead.md")
 
 
 if __name__ == "__main__":
-    run_stage(Config, "overhead", __doc__, main)
+    run_stage(Settings, "overhead", __doc__, main)

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cli import run_stage
-from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.settings import TrainSettings
 from dreamprm_code.bilevel.trainer import train
 from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.errors import UserError
@@ -70,7 +70,7 @@ ARMS = {
 }
 
 
-class Config(RunSettings):
+class Settings(RunSettings):
     out_dir: Path = Field(description="where rows and table go")
     evaluate: Literal["validation", "test"] = Field(description="whose candidates are scored")
     backbone: str = Field(description="a Hugging Face name or folder, or a GGUF file; frozen")
@@ -106,17 +106,17 @@ class Rows(NamedTuple):
         return written + [(row.question_id, row.code) for row in (*self.outcomes, *self.candidates)]
 
 
-def read_inputs(config: Config) -> Rows:
+def read_inputs(settings: Settings) -> Rows:
     """Programs with text and verdict; each side from its own problems."""
-    split = config.window_split()
-    folder = config.data_dir
+    split = settings.window_split()
+    folder = settings.data_dir
 
     def programs(name: str, part: str) -> list[Solution]:
         known = {problem.question_id for problem in split.require(part)}
         rows = read_rows(folder / name, Solution)
         return [row for row in rows if row.question_id in known and row.code.strip() and row.passed is not None]
 
-    used = split.require("train")[: config.train_problems]
+    used = split.require("train")[: settings.train_problems]
     in_use = {problem.question_id for problem in used}
     training = [row for row in programs("cof_solutions.jsonl", "train") if row.question_id in in_use]
     texts = {row.key: row.code for row in training}
@@ -125,20 +125,22 @@ def read_inputs(config: Config) -> Rows:
         for row in read_rows(folder / "step_labels.jsonl", StepLabel)
         if not row.is_last and row.mc_value is not None and row.key[:2] in texts
     ]
-    problems = {problem.question_id: problem for part in ("train", "meta", config.evaluate) for problem in split.require(part)}
+    problems = {
+        problem.question_id: problem for part in ("train", "meta", settings.evaluate) for problem in split.require(part)
+    }
     return Rows(
         problems,
         labels,
         texts,
         [*training, *programs("meta_solutions.jsonl", "meta")],
-        programs(f"{config.evaluate}_solutions.jsonl", config.evaluate),
+        programs(f"{settings.evaluate}_solutions.jsonl", settings.evaluate),
         frozenset(in_use),
     )
 
 
-def features(config: Config, rows: Rows) -> StepFeatures:
-    folder = config.data_dir / "features" / f"{Path(config.backbone).stem}-{config.layers}-{config.dtype}"
-    states = StepFeatures(config.backbone, config.layers, READOUTS, folder, getattr(torch, config.dtype))
+def features(settings: Settings, rows: Rows) -> StepFeatures:
+    folder = settings.data_dir / "features" / f"{Path(settings.backbone).stem}-{settings.layers}-{settings.dtype}"
+    states = StepFeatures(settings.backbone, settings.layers, READOUTS, folder, getattr(torch, settings.dtype))
     with tqdm(desc="features", unit="problem") as bar:
 
         def show(done: int, total: int) -> None:
@@ -158,7 +160,7 @@ class Encoded(NamedTuple):
     scale: FeatureScale | None
 
 
-def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encoded:
+def encode(settings: Settings, arm: Arm, rows: Rows, states: StepFeatures) -> Encoded:
     """Scaled by what the training side looks like, without its labels."""
     if arm.reader == "ngrams":
         train = [("", row.code) for row in rows.outcomes]
@@ -169,7 +171,7 @@ def encode(config: Config, arm: Arm, rows: Rows, states: StepFeatures) -> Encode
             [encoder.encode([("", row.code)]) for row in rows.candidates],
             None,
         )
-    readout = arm.readout or config.readout
+    readout = arm.readout or settings.readout
 
     def of(question_id: str, code: str) -> Tensor:
         found = states.of((question_id, code), readout)
@@ -227,23 +229,23 @@ def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
     )
 
 
-def train_head(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> LinearPRM:
+def train_head(settings: Settings, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> LinearPRM:
     """The arm's head after one training."""
     torch.manual_seed(seed)
     model = LinearPRM(encoded.outcomes_MF.shape[1])
-    settings = TrainConfig(
+    training = TrainSettings(
         learn=arm.learn,
         hypergradient=arm.hypergradient,
-        inner_only_steps=config.inner_only_steps,
-        bilevel_steps=config.steps - config.inner_only_steps,
-        batch_programs=config.batch_programs,
-        outer_programs=config.outer_programs,
-        lr=config.lr,
-        weight_decay=config.weight_decay,
+        inner_only_steps=settings.inner_only_steps,
+        bilevel_steps=settings.steps - settings.inner_only_steps,
+        batch_programs=settings.batch_programs,
+        outer_programs=settings.outer_programs,
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
         optimizer="adam",
         schedule="linear",
         clip=0.0,
-        outer_lr=config.outer_lr,
+        outer_lr=settings.outer_lr,
         eval_every=0,
         checkpoint_every=0,
         seed=seed,
@@ -252,73 +254,75 @@ def train_head(config: Config, arm: Arm, rows: Rows, encoded: Encoded, seed: int
         tensorboard=False,
     )
     with tempfile.TemporaryDirectory() as folder:
-        train(settings, data_of(arm, rows, encoded), folder, model)
+        train(training, data_of(arm, rows, encoded), folder, model)
     return model
 
 
-def candidate_scores(config: Config, model: LinearPRM, encoded: Encoded) -> list[float]:
+def candidate_scores(settings: Settings, model: LinearPRM, encoded: Encoded) -> list[float]:
     """One score per candidate: its step scores, aggregated."""
     with torch.no_grad():
         steps = [torch.sigmoid(model(steps_SF)).tolist() for steps_SF in encoded.candidates]
-    return [aggregate(own, config.aggregation) for own in steps]
+    return [aggregate(own, settings.aggregation) for own in steps]
 
 
-def save_prm(config: Config, model: LinearPRM, encoded: Encoded, readout: str) -> None:
+def save_prm(settings: Settings, model: LinearPRM, encoded: Encoded, readout: str) -> None:
     """The head with its backbone's name as a checkpoint folder that ``PRM.from_pretrained`` loads."""
     assert encoded.scale is not None
-    reading = Reading(readout, layers=config.layers, final_norm=False, scaled=True)
-    prm = PRM.create(config.backbone, lora=None, reading=reading, dtype=getattr(torch, config.dtype), head_bias=True)
+    reading = Reading(readout, layers=settings.layers, final_norm=False, scaled=True)
+    prm = PRM.create(settings.backbone, lora=None, reading=reading, dtype=getattr(torch, settings.dtype), head_bias=True)
     prm.model.head.load_state_dict(model.head.state_dict())
     assert prm.model.scale is not None
     prm.model.scale.load_state_dict(encoded.scale.state_dict())
-    prm.save_pretrained(config.out_dir / "prm")
+    prm.save_pretrained(settings.out_dir / "prm")
 
 
-def main(config: Config) -> None:
-    if unknown := sorted(set(config.arms) - ARMS.keys()):
+def main(settings: Settings) -> None:
+    if unknown := sorted(set(settings.arms) - ARMS.keys()):
         raise UserError(f"setting 'arms': unknown arm {unknown[0]!r}; choose from {', '.join(ARMS)}")
-    if config.save is not None and (config.save not in config.arms or ARMS[config.save].reader != "backbone"):
-        raise UserError(f"setting 'save': {config.save!r} is none of the arms to train that read the backbone")
-    rows = read_inputs(config)
-    sources = [config.data_dir / name for name in ("cof_solutions.jsonl", "step_labels.jsonl", "meta_solutions.jsonl")]
-    sources.append(config.data_dir / f"{config.evaluate}_solutions.jsonl")
-    identity: dict[str, Any] = config.model_dump(
+    if settings.save is not None and (settings.save not in settings.arms or ARMS[settings.save].reader != "backbone"):
+        raise UserError(f"setting 'save': {settings.save!r} is none of the arms to train that read the backbone")
+    rows = read_inputs(settings)
+    sources = [settings.data_dir / name for name in ("cof_solutions.jsonl", "step_labels.jsonl", "meta_solutions.jsonl")]
+    sources.append(settings.data_dir / f"{settings.evaluate}_solutions.jsonl")
+    identity: dict[str, Any] = settings.model_dump(
         mode="json", exclude={"problems", "data_dir", "out_dir", "arms", "seeds", "save"}
     )
     identity |= {path.name: sha256_of(path) for path in sources}
-    path = config.out_dir / "scores.jsonl"
+    path = settings.out_dir / "scores.jsonl"
     check_resume(path, identity)
     candidates = [facts(row) for row in rows.candidates]
-    write_rows(config.out_dir / "candidates.jsonl", candidates)
-    states = features(config, rows)
+    write_rows(settings.out_dir / "candidates.jsonl", candidates)
+    states = features(settings, rows)
     torch.set_num_threads(1)
-    with RowAppender(path, ArmScores) as appender, tqdm(total=len(config.arms) * len(config.seeds), unit="training") as bar:
-        write_manifest(path, stage="real", config=config.model_dump(mode="json"), identity=identity, inputs=sources, counts={})
+    with RowAppender(path, ArmScores) as appender, tqdm(total=len(settings.arms) * len(settings.seeds), unit="training") as bar:
+        write_manifest(
+            path, stage="real", config=settings.model_dump(mode="json"), identity=identity, inputs=sources, counts={}
+        )
         done = {key[:2] for key in appender.keys}
-        for name in config.arms:
-            missing = [seed for seed in config.seeds if (name, seed) not in done]
-            bar.update(len(config.seeds) - len(missing))
+        for name in settings.arms:
+            missing = [seed for seed in settings.seeds if (name, seed) not in done]
+            bar.update(len(settings.seeds) - len(missing))
             if not missing:
                 continue
-            encoded = encode(config, ARMS[name], rows, states)
+            encoded = encode(settings, ARMS[name], rows, states)
             for seed in missing:
-                model = train_head(config, ARMS[name], rows, encoded, seed)
-                appender.append(*score_rows(name, seed, rows, candidate_scores(config, model, encoded)))
+                model = train_head(settings, ARMS[name], rows, encoded, seed)
+                appender.append(*score_rows(name, seed, rows, candidate_scores(settings, model, encoded)))
                 bar.update(1)
-    if config.save is not None:
-        encoded = encode(config, ARMS[config.save], rows, states)
-        model = train_head(config, ARMS[config.save], rows, encoded, config.seeds[0])
-        save_prm(config, model, encoded, ARMS[config.save].readout or config.readout)
+    if settings.save is not None:
+        encoded = encode(settings, ARMS[settings.save], rows, states)
+        model = train_head(settings, ARMS[settings.save], rows, encoded, settings.seeds[0])
+        save_prm(settings, model, encoded, ARMS[settings.save].readout or settings.readout)
     sort_file(path, ArmScores)
     pools = pools_of(candidates)
     lines = lines_of(pools, read_rows(path, ArmScores))
-    text = markdown(pools, lines, config.seed) + "\n"
-    text += by_functions(pools, [line for line in lines if line.name in config.arms])
-    write_bytes_atomic(config.out_dir / "table.md", [text.encode()])
+    text = markdown(pools, lines, settings.seed) + "\n"
+    text += by_functions(pools, [line for line in lines if line.name in settings.arms])
+    write_bytes_atomic(settings.out_dir / "table.md", [text.encode()])
     print(text)
     print(
-        f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(config.arms)} arms, "
-        f"{len(config.seeds)} seeds, {len(candidates)} {config.evaluate} candidates -> {config.out_dir}/table.md"
+        f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(settings.arms)} arms, "
+        f"{len(settings.seeds)} seeds, {len(candidates)} {settings.evaluate} candidates -> {settings.out_dir}/table.md"
     )
 
 
@@ -333,4 +337,4 @@ def score_rows(arm: str, seed: int, rows: Rows, scores: Sequence[float]) -> list
 
 
 if __name__ == "__main__":
-    run_stage(Config, "real", __doc__, main)
+    run_stage(Settings, "real", __doc__, main)

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from dreamprm_code.bilevel.batches import Batch
 from dreamprm_code.bilevel.losses import step_losses
 from dreamprm_code.bilevel.passes import Passes
-from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.settings import TrainSettings
 from dreamprm_code.bilevel.units import Unit
 
 
@@ -45,7 +45,7 @@ def stepped(theta: Tensor, grad: Tensor, group: Mapping[str, Any], state: Mappin
 
 
 def double_backward(
-    config: TrainConfig,
+    config: TrainSettings,
     passes: Passes,
     optimizer: torch.optim.Optimizer,
     inner: Batch,

@@ -13,7 +13,7 @@ from reference import double_backward, logit_tangents_by_rows
 from synthetic import tree_data
 from torch import nn
 
-from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
 from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.method import bilevel_step, inner_gradient, logit_tangents
@@ -24,7 +24,7 @@ from dreamprm_code.prm.model import build_model
 
 def run_of(tmp_path: Path, data, model: nn.Module, **settings) -> BiLevelRun:
     quiet = {"progress": False, "tensorboard": False, "checkpoint_every": 0, "eval_every": 0, "device": "cpu"}
-    return BiLevelRun(TrainConfig(**(quiet | settings)), data, tmp_path, model, {})
+    return BiLevelRun(TrainSettings(**(quiet | settings)), data, tmp_path, model, {})
 
 
 def step(run: BiLevelRun, count: int = 1) -> None:
@@ -35,9 +35,9 @@ def step(run: BiLevelRun, count: int = 1) -> None:
 
 def next_batches(run: BiLevelRun) -> tuple[Batch, Batch]:
     """What the run's next step will read."""
-    inner = Batches(run.data.inner, run.config.batch_programs, run.config.seed)
+    inner = Batches(run.data.inner, run.settings.batch_programs, run.settings.seed)
     inner.skip_to(run.inner_batches.taken, run.inner_batches.position)
-    outer = Batches(run.data.outer, run.config.outer_programs, run.config.seed + 1)
+    outer = Batches(run.data.outer, run.settings.outer_programs, run.settings.seed + 1)
     outer.skip_to(run.outer_batches[0].taken, run.outer_batches[0].position)
     return inner.next(), outer.next()
 
@@ -46,8 +46,8 @@ def reference(run: BiLevelRun) -> torch.Tensor:
     """Double backward for the step that the run takes next."""
     rows = torch.arange(len(run.data.mc_value))
     tables = run.table.labels(rows), run.table.weights(rows)
-    both = double_backward(run.config, run.passes, run.inner.optimizer, *next_batches(run), *tables)
-    return both[0 if run.config.learn == "labels" else 1]
+    both = double_backward(run.settings, run.passes, run.inner.optimizer, *next_batches(run), *tables)
+    return both[0 if run.settings.learn == "labels" else 1]
 
 
 @pytest.mark.parametrize("learn", ["labels", "weights"])
@@ -65,7 +65,7 @@ def test_exact_equals_double_backward_in_float64(tmp_path, learn, loss, optimize
     expected = reference(run)
     batch, _ = next_batches(run)
     _, gradient = inner_gradient(run.inner, batch)
-    assert torch.cat([part.flatten() for part in gradient]).norm() > run.config.clip  # clipping is active
+    assert torch.cat([part.flatten() for part in gradient]).norm() > run.settings.clip  # clipping is active
     step(run)
     found = run.outer.last_gradient_R
     assert (found - expected).norm() / expected.norm() < 1e-10
@@ -112,7 +112,7 @@ def test_exact_through_a_cold_adam(tmp_path):
 def test_the_trainer_is_the_method_step_by_step(tmp_path, settings):
     """A loop over ``bilevel_step`` written out here ends in the trainer's labels, weights and parameters, bit for bit."""
     common = {"lr": 1e-3, "inner_only_steps": 3, "bilevel_steps": 5, "batch_programs": 5, "outer_programs": 4, **settings}
-    config = TrainConfig(progress=False, tensorboard=False, checkpoint_every=0, eval_every=0, device="cpu", **common)
+    config = TrainSettings(progress=False, tensorboard=False, checkpoint_every=0, eval_every=0, device="cpu", **common)
     result = train(config, tree_data(), tmp_path / "trainer", build_model("random:tiny"))
 
     run = run_of(tmp_path / "by hand", tree_data(), build_model("random:tiny"), **common)

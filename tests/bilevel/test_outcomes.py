@@ -12,7 +12,7 @@ from synthetic import tree_data
 from test_method import OneWeight, next_batches, run_of, step
 from torch import nn
 
-from dreamprm_code.bilevel import Outcomes, TrainConfig, TrainingData, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainingData, TrainSettings, tensor_data, train
 from dreamprm_code.bilevel import trainer as trainer_module
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, pair_loss, step_losses
@@ -36,7 +36,7 @@ def test_exact_with_outcomes_pairs_and_corrections_equals_double_backward(tmp_pa
     inner, outer = next_batches(run)
     assert any(unit.rows and len(unit.outcomes) > 1 for unit in inner.units) and inner.unlabelled
     both = double_backward(
-        run.config, run.passes, run.inner.optimizer, inner, outer, run.table.labels(rows), run.table.weights(rows)
+        run.settings, run.passes, run.inner.optimizer, inner, outer, run.table.labels(rows), run.table.weights(rows)
     )
     expected = both[0] if learn == "labels" else both[1] * run.table.base_weight_R
     assert run.table.base_weight_R.unique().numel() > 1
@@ -92,7 +92,7 @@ def recorded(data: TrainingData, tmp_path: Path, monkeypatch, **settings) -> lis
 
     monkeypatch.setattr(trainer_module, "bilevel_step", bilevel_step)
     run = run_of(tmp_path, data, build_model("random:tiny"), **settings)
-    step(run, run.config.total_steps)
+    step(run, run.settings.total_steps)
     return seen
 
 
@@ -167,7 +167,7 @@ def test_an_interrupted_run_with_folds_resumes_to_the_same_bits(tmp_path):
                 raise KeyboardInterrupt
 
         model.register_forward_pre_hook(count)
-        config = TrainConfig(
+        config = TrainSettings(
             inner_only_steps=3, bilevel_steps=9, batch_programs=6, outer_programs=3, pair_weight=0.2, lr=1e-3, eval_every=4,
             checkpoint_every=2, device="cpu", progress=False, tensorboard=False,
         )  # fmt: skip
@@ -195,7 +195,7 @@ def test_outcomes_teach_what_useless_labels_do_not(tmp_path):
         data = tensor_data(x_RF, [0.5] * 60, [4] * 60, inner=inner, programs_per_unit=6)
         model = nn.Sequential(nn.Linear(8, 1), nn.Flatten(0))
         nn.init.zeros_(model[0].weight), nn.init.zeros_(model[0].bias)
-        config = TrainConfig(
+        config = TrainSettings(
             learn="none", lr=0.05, inner_only_steps=0, bilevel_steps=60, batch_programs=24, device="cpu", checkpoint_every=0,
             eval_every=0, progress=False, tensorboard=False, **settings,
         )  # fmt: skip
@@ -214,7 +214,7 @@ def test_labels_given_at_the_start(tmp_path):
     one = torch.ones(2, 1)
     data = tensor_data(one, [0.0, 1.0], [4, 4], Outcomes(one[:1], [1.0])).with_labels([0.3, 0.6])
     model = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
-    config = TrainConfig(
+    config = TrainSettings(
         inner_only_steps=0, bilevel_steps=1, batch_programs=2, outer_optimizer="sgd", outer_lr=0.0, device="cpu", eval_every=0,
         checkpoint_every=0, progress=False, tensorboard=False,
     )  # fmt: skip

@@ -16,7 +16,7 @@ import train_worker
 from synthetic import tree_data
 from torch import nn
 
-from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled
@@ -26,8 +26,8 @@ from dreamprm_code.prm.model import build_model
 WORKER = Path(__file__).with_name("train_worker.py")
 
 
-def quiet(**settings) -> TrainConfig:
-    return TrainConfig(**({"progress": False, "tensorboard": False, "device": "cpu"} | settings))
+def quiet(**settings) -> TrainSettings:
+    return TrainSettings(**({"progress": False, "tensorboard": False, "device": "cpu"} | settings))
 
 
 class Linear(nn.Module):

@@ -15,7 +15,7 @@ from synthetic import tree_data
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from dreamprm_code.bilevel import TrainConfig, train
+from dreamprm_code.bilevel import TrainSettings, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.prm.model import LoraSettings, build_model
 from dreamprm_code.prm.sharding import shard_backbone
@@ -68,7 +68,7 @@ def run(
         progress=False,
         tensorboard=False,
     )
-    result = train(TrainConfig(**(defaults | settings)), tree_data(), out, model)
+    result = train(TrainSettings(**(defaults | settings)), tree_data(), out, model)
     rank = os.environ.get("RANK", "0")
     memory = {"between_passes": max(between), "largest": largest_live_tensor(), "passes": len(between)}
     (Path(out) / f"memory-{rank}.json").write_text(json.dumps(memory))

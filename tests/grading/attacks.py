@@ -25,7 +25,7 @@ from attacks_on_the_host import BREAK_OUTS
 from attacks_on_verdicts import FORGERIES
 from grading_problems import LIMITS, PROBLEMS
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.levels import LEVELS
 
 ATTACKS: tuple[Attack, ...] = (*FORGERIES, *BREAK_OUTS, *HOGS)
@@ -45,7 +45,7 @@ def run_attacks(attacks: list[Attack], level: str, folder: Path) -> tuple[dict[s
         tempfile.TemporaryDirectory() as services,
         socket.socket(socket.AF_UNIX) as service,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
-        Grader(GraderConfig(workers=2, isolation=level, **LIMITS)) as grader,
+        Grader(GraderSettings(workers=2, isolation=level, **LIMITS)) as grader,
     ):
         name = f"grading-test-{os.getpid()}"
         abstract.bind("\0" + name)

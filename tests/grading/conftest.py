@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from grading_problems import LIMITS, PROBLEMS
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest, GradeResult
+from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings
 
 
 @pytest.fixture(scope="session")
 def grader() -> Iterator[Grader]:
-    with Grader(GraderConfig(workers=2, **LIMITS)) as opened:
+    with Grader(GraderSettings(workers=2, **LIMITS)) as opened:
         yield opened
 
 

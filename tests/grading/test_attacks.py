@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from attacks import ATTACKS, run_attacks, undeserved
 
-from dreamprm_code.grading import GraderConfig, GradingError
+from dreamprm_code.grading import GraderSettings, GradingError
 from dreamprm_code.grading.sandbox.levels import LEVELS
 
 AT_LOWER_LEVELS = frozenset(
@@ -48,6 +48,6 @@ def test_attacks_fail_at_every_level_that_withstands_them(level, tmp_path):
 
 def test_a_required_level_is_refused_where_it_is_not_to_be_had(monkeypatch):
     with pytest.raises(GradingError, match="choose auto"):
-        GraderConfig(isolation="required:armour")
-    assert GraderConfig(isolation="required:landlock").levels() == ("namespaces", "landlock")
-    assert GraderConfig(isolation="rlimits").levels() == ("rlimits",)
+        GraderSettings(isolation="required:armour")
+    assert GraderSettings(isolation="required:landlock").levels() == ("namespaces", "landlock")
+    assert GraderSettings(isolation="rlimits").levels() == ("rlimits",)

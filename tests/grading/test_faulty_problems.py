@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from grading_problems import LIMITS, make_problem
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.records import Verdict
 
 RIGHT = "def solve(*values):\n    return sum(values)\n"
@@ -73,7 +73,7 @@ def test_kept_results_are_what_the_function_returned():
     wanted = [[1, 2.5, None, {"a": "é"}], 10**5000, "x"]
     tests = [(str(index), "null") for index in range(5)]
     code = "def solve(n):\n    return [(1, 2.5, None, {'a': 'é'}), 10**5000, 'x', {1}][n]\n"
-    with Grader(GraderConfig(all_tests=True, keep_results=True, **LIMITS)) as opened:
+    with Grader(GraderSettings(all_tests=True, keep_results=True, **LIMITS)) as opened:
         result = opened.submit(GradeRequest(None, make_problem("results", tests, "solve"), code)).result(timeout=60)
     assert result.outputs is not None
     assert result.outputs[0] == json.dumps(wanted[0])

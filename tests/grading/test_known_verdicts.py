@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.problems import load_problems
 
 
@@ -16,7 +16,7 @@ def test_bundled_programs(root, compat):
     problems = {problem.question_id: problem for problem in load_problems(folder / "problems.jsonl")}
     rows = [json.loads(line) for line in (folder / "programs.jsonl").open()]
     assert len(rows) >= 39
-    with Grader(GraderConfig(compat=compat)) as grader:
+    with Grader(GraderSettings(compat=compat)) as grader:
         requests = (GradeRequest(index, problems[row["question_id"]], row["code"]) for index, row in enumerate(rows))
         found = {result.key: result for result in grader.grade(requests)}
     wrong = [

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.cgroup import make_cgroup, remove_empty_groups
 
 ORACLE = """
@@ -34,7 +34,7 @@ def test_an_oracle_that_remembers_by_times_of_folders_never_passes():
     """Eight answers that nobody can know; with a memory from test to test, the ninth submission at the latest knows them."""
     answers = ("YES", "NO", "NO", "YES", "YES", "NO", "YES", "NO")
     problem = make_problem("oracle", [(str(index), answer) for index, answer in enumerate(answers)])
-    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         for number in range(100):
             result = grader.submit(GradeRequest(0, problem, ORACLE.format(number=number))).result(120)
             assert (result.verdict, result.failed_test) == ("wrong_answer", 0)
@@ -84,7 +84,7 @@ print("noise")
 
 def test_a_program_sees_the_same_whatever_ran_before_it():
     """Process ids, inode numbers, times, counters of CPU time and network: what one program could tell another by."""
-    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         if grader.isolation != "namespaces":
             pytest.skip("weaker levels share the host's process ids and files")
         seen = set()
@@ -169,7 +169,7 @@ def test_memory_is_what_a_family_holds(code, verdict):
     if code is SOCKET_BUFFERS and make_cgroup() is None:
         pytest.skip("only a control group counts the kernel's buffers")
     remove_empty_groups()
-    with Grader(GraderConfig(workers=1, **MEMORY)) as grader:
+    with Grader(GraderSettings(workers=1, **MEMORY)) as grader:
         result = grader.submit(GradeRequest(0, PROBLEMS["double"], code)).result(120)
     assert result.verdict == verdict, result.reason
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamprm_code.grading import GraderConfig, grade, open_grader
-from dreamprm_code.grading.config import describe_isolation
+from dreamprm_code.grading import GraderSettings, grade, open_grader
+from dreamprm_code.grading.grader_settings import describe_isolation
 from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.records import Problem, RecordError, Verdict
 
@@ -39,7 +39,7 @@ def test_what_is_not_a_test_is_refused(tests, func_name):
 
 def test_the_level_reached_is_said():
     said: list[str] = []
-    with open_grader(GraderConfig(), say=said.append) as grader:
+    with open_grader(GraderSettings(), say=said.append) as grader:
         assert said == [grader.describe_isolation()]
         assert said[0].startswith(f"isolation {grader.isolation}")
     assert "may read, write and delete whatever this user may" in describe_isolation("rlimits", {})
@@ -47,8 +47,8 @@ def test_the_level_reached_is_said():
 
 def test_auto_never_falls_back_to_rlimits(root, python):
     """Where the kernel refuses user namespaces and landlock (gVisor, old kernels): one line, and no program is run."""
-    assert GraderConfig().levels() == LEVELS[:2]
-    assert GraderConfig(isolation="required:rlimits").levels() == LEVELS
+    assert GraderSettings().levels() == LEVELS[:2]
+    assert GraderSettings(isolation="required:rlimits").levels() == LEVELS
     code = (
         "from grading_problems import PROBLEMS\nfrom dreamprm_code.grading import grade\n"
         "print(grade(PROBLEMS['double'], 'print(2 * int(input()))'))"

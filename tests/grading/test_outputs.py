@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest, GradeResult, GradingError
+from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings, GradingError
 from dreamprm_code.grading.sandbox.compare import lines_of, plain_number
 from dreamprm_code.grading.sandbox.fingerprints import fingerprint_of_data, fingerprint_of_text
 from dreamprm_code.records import Problem
@@ -19,7 +19,7 @@ SETTINGS = {"all_tests": True, "keep_outputs": True, **LIMITS}
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Callable[[Problem, str], GradeResult]]:
-    with Grader(GraderConfig(workers=2, output_limit_mb=1, **SETTINGS)) as grader:
+    with Grader(GraderSettings(workers=2, output_limit_mb=1, **SETTINGS)) as grader:
         yield lambda problem, code: grader.submit(GradeRequest(None, problem, code)).result(timeout=120)
 
 
@@ -109,7 +109,7 @@ def test_a_test_without_an_output_has_none_and_the_others_have_theirs(run, probl
 
 
 def test_the_official_rules_give_outputs_too():
-    with Grader(GraderConfig(compat="livecodebench", **SETTINGS)) as grader:
+    with Grader(GraderSettings(compat="livecodebench", **SETTINGS)) as grader:
         stdin = grader.submit(GradeRequest(0, PROBLEMS["double"], "print(2 * int(input()), ' ')")).result(120)
         code = "class Solution:\n    def solve(self, n):\n        return 2 * n"
         functional = grader.submit(GradeRequest(0, PROBLEMS["double_function"], code)).result(120)
@@ -144,7 +144,7 @@ def test_outputs_of_the_public_tests_cost_no_private_test(code, num_run, passes,
     if kind == "function":
         body = code.replace("n = int(input())\n", "").replace("int(input())", "n").replace("print(", "return (")
         code = f"def solve(n):\n    {body}" if code else ""
-    with Grader(GraderConfig(keep_outputs=True, **LIMITS)) as grader:
+    with Grader(GraderSettings(keep_outputs=True, **LIMITS)) as grader:
         result = grader.submit(GradeRequest(0, problem.model_copy(update=split), code)).result(120)
         alone = {"public_test_cases": split["public_test_cases"]}
         public_only = grader.submit(GradeRequest(0, problem.model_copy(update=alone), code)).result(120)
@@ -182,7 +182,7 @@ def test_right_within_a_stated_tolerance_is_one_output(run):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
 def test_limits_that_cannot_work_are_refused(name, value):
     with pytest.raises(GradingError, match=f"{name} is .*must be a finite number above 0"):
-        GraderConfig(**{name: value})
+        GraderSettings(**{name: value})
 
 
 def test_what_could_not_be_graded_has_no_outputs(run):

@@ -6,12 +6,12 @@ import json
 
 from grading_problems import LIMITS, make_problem
 
-from dreamprm_code.grading import GraderConfig
+from dreamprm_code.grading import GraderSettings
 from dreamprm_code.grading.public_tests import public_only, run_public_tests
 from dreamprm_code.problems import test_cases as decode
 from dreamprm_code.records import Problem, Solution, Verdict
 
-SETTINGS = GraderConfig(workers=2, **LIMITS)
+SETTINGS = GraderSettings(workers=2, **LIMITS)
 
 
 def problem(question_id: str = "double") -> Problem:

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 from grading_problems import PROBLEMS
 
-from dreamprm_code.grading import GraderConfig, GradingError, open_grader
+from dreamprm_code.grading import GraderSettings, GradingError, open_grader
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.problems import read_livecodebench_results
 from dreamprm_code.records import Solution
@@ -186,7 +186,7 @@ def test_livecodebench_results_that_cannot_be_written_are_refused_before_grading
 
 def test_the_ray_engine_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(GradingError, match="pip install"), open_grader(GraderConfig(), "ray"):
+    with pytest.raises(GradingError, match="pip install"), open_grader(GraderSettings(), "ray"):
         pass
 
 

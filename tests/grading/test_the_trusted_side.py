@@ -15,7 +15,7 @@ import psutil
 import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest, GradingError, pool
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings, GradingError, pool
 from dreamprm_code.records import Verdict
 
 DOUBLE = "print(2 * int(input()))"
@@ -46,7 +46,7 @@ def test_long_reasons_and_large_problems_do_not_wait_for_each_other():
     numbers = json.dumps(list(range(60_000)))
     problems = [make_problem(f"large {n}", [(numbers, str(n))], "solve") for n in range(6)]
     code = f"import os\nos.write(4, b'! 0.1 \"' + b'x' * {400_000} + b'\"\\n')  # "
-    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         futures = [grader.submit(GradeRequest(n, problem, code + str(n))) for n, problem in enumerate(problems)]
         assert [future.result(60).verdict for future in futures] == ["runtime_error"] * 6
 
@@ -54,7 +54,7 @@ def test_long_reasons_and_large_problems_do_not_wait_for_each_other():
 def test_a_large_problem_for_a_busy_worker_holds_nobody_up():
     """One worker sleeps, its next problem of 16 MB cannot be sent yet; the other worker goes on."""
     large = make_problem("large", [("1\n" + " " * (16 << 20), "2")])
-    with Grader(GraderConfig(workers=2, cpu_limit_s=6, sleep_limit_s=30)) as grader:
+    with Grader(GraderSettings(workers=2, cpu_limit_s=6, sleep_limit_s=30)) as grader:
         sleeper = grader.submit(GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(6)\n" + DOUBLE))
         time.sleep(0.5)
         others = [grader.submit(GradeRequest(n, large, f"{DOUBLE}  # {n}")) for n in (1, 2)]
@@ -68,7 +68,7 @@ def test_a_large_problem_for_a_busy_worker_holds_nobody_up():
 
 def test_numbers_that_nobody_can_write_out_are_wrong_answers():
     problem = make_problem("number", [("3", "6")], "solve")
-    with Grader(GraderConfig(compat="livecodebench", **LIMITS)) as grader:
+    with Grader(GraderSettings(compat="livecodebench", **LIMITS)) as grader:
         for number, verdict in (("1E+400000000", "wrong_answer"), ("1E-400000000", "wrong_answer"), ("6.00", "passed")):
             code = f"from decimal import Decimal\ndef solve(n): return Decimal('{number}')"
             assert grader.submit(GradeRequest(0, problem, code)).result(60).verdict == verdict
@@ -76,7 +76,7 @@ def test_numbers_that_nobody_can_write_out_are_wrong_answers():
 
 def test_a_silent_worker_is_replaced_and_its_program_graded_once_more(monkeypatch):
     monkeypatch.setattr(pool, "SILENCE_S", 2.0)
-    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         innocent = GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(0.3)\n" + DOUBLE)
         (first,) = workers(grader)
         first.suspend()
@@ -143,7 +143,7 @@ def test_programs_die_with_their_zygote_and_leave_nothing(level, tmp_path):
         " time.sleep(0.9)\nprint(2 * n)"
     )
     try:
-        grader = Grader(GraderConfig(workers=1, isolation=level, **LIMITS)).__enter__()
+        grader = Grader(GraderSettings(workers=1, isolation=level, **LIMITS)).__enter__()
     except GradingError as error:
         pytest.skip(str(error))
     try:
@@ -176,7 +176,7 @@ def test_a_host_that_refuses_new_processes_fails_the_waiting_and_never_hangs(mon
     monkeypatch.setattr(subprocess, "Popen", NoMoreProcesses)
     monkeypatch.setattr(pool, "_LONGEST_PAUSE_S", 0.2)
     slow = "import time\ntime.sleep(1)\n" + DOUBLE
-    with Grader(GraderConfig(workers=2, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=2, **LIMITS)) as grader:
         refused.set()
         first, second = workers(grader)
         first.kill()

@@ -7,7 +7,7 @@ import json
 import pytest
 from grading_problems import LIMITS, PROBLEMS, make_problem
 
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.jobs import Settings
 from dreamprm_code.grading.sandbox.judge import judge_end
 from dreamprm_code.grading.sandbox.levels import LEVELS
@@ -171,7 +171,7 @@ def end_of(cpu: float, memory_mb: int, exceeded: str | None = None, status: int 
     ],
 )
 def test_the_verdict_does_not_depend_on_which_limit_is_noticed_first(end, errors, verdict):
-    settings = Settings(LEVELS, GraderConfig().limits())
+    settings = Settings(LEVELS, GraderSettings().limits())
     assert judge_end(end, errors, settings).verdict == verdict
 
 
@@ -183,7 +183,7 @@ def test_an_endless_program_that_holds_half_of_the_memory_is_a_memory_hog(grade,
 
 
 def test_all_tests_are_run_when_asked_for():
-    with Grader(GraderConfig(all_tests=True, **LIMITS)) as grader:
+    with Grader(GraderSettings(all_tests=True, **LIMITS)) as grader:
         stdin = grader.submit(GradeRequest(0, PROBLEMS["double"], "print(20 if int(input()) == 10 else 1 // 0)")).result(60)
         code = "def solve(n):\n    return 20 if n == 10 else exit()"
         functional = grader.submit(GradeRequest(0, PROBLEMS["double_function"], code)).result(60)
@@ -214,7 +214,7 @@ def test_a_problem_without_tests_is_a_harness_error_never_wrong(grader):
 def test_a_dead_worker_is_replaced_and_its_program_graded_again(tmp_path):
     import psutil
 
-    with Grader(GraderConfig(workers=1, **LIMITS)) as grader:
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         future = grader.submit(GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(0.7)\n" + DOUBLE))
         psutil.Process(grader._pool._workers[0]._process.pid).kill()
         assert future.result(60).passed
@@ -232,7 +232,7 @@ def test_official_rules(shared_data):
     ]
     sample = [row for row in rows if row["fair_passed"] is not None and row["official_passed"] == row["fair_passed"]][::20]
     for compat, field in (("none", "fair_passed"), ("livecodebench", "official_passed")):
-        with Grader(GraderConfig(workers=2, compat=compat)) as grader:
+        with Grader(GraderSettings(workers=2, compat=compat)) as grader:
             wanted = {(row["question_id"], row["solution_idx"]): row for row in differing + sample}
             requests = (GradeRequest(key, problems[key[0]], row["code"]) for key, row in wanted.items())
             found = {result.key: result.passed for result in grader.grade(requests)}

@@ -6,12 +6,12 @@ import pytest
 from prm_samples import tiny_prm
 
 from dreamprm_code.errors import UserError
-from export_prm import Config, main
+from export_prm import Settings, main
 
 
 def test_the_verb_writes_a_merged_folder_that_says_how_to_use_it(tmp_path, tokenizer, capsys):
     tiny_prm(tokenizer).save_pretrained(tmp_path / "prm")
-    main(Config(checkpoint=tmp_path / "prm", output=tmp_path / "merged", dtype="bfloat16"))
+    main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "merged", dtype="bfloat16"))
     assert "Qwen2ForSequenceClassification" in capsys.readouterr().out
     assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == "bfloat16"
     card = (tmp_path / "merged" / "README.md").read_text()
@@ -23,4 +23,4 @@ def test_the_verb_does_not_overwrite_something_else(tmp_path, tokenizer):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not a checkpoint folder"):
-        main(Config(checkpoint=tmp_path / "prm", output=tmp_path / "mine"))
+        main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "mine"))

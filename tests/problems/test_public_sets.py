@@ -8,7 +8,7 @@ import json
 import pytest
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading import Grader, GraderConfig, GradeRequest
+from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.problems import load_problems, test_cases
 from dreamprm_code.problems.asserts import UNKNOWN, Case, LeftOutError, cases_of_asserts, cases_of_inputs
 from dreamprm_code.problems.public_sets import Draft, LeftOut, convert
@@ -88,7 +88,7 @@ def test_another_form_of_lists_is_an_error(text, reason):
 
 @pytest.fixture(scope="module")
 def finished():
-    with Grader(GraderConfig(all_tests=True, keep_results=True)) as grader:
+    with Grader(GraderSettings(all_tests=True, keep_results=True)) as grader:
 
         def finish(row: dict) -> tuple[Problem | None, dict[str, int | None]]:
             draft = convert(row, "made")

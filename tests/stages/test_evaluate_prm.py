@@ -26,7 +26,7 @@ CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrom
 
 def run(config: Path, *flags: str) -> None:
     """The stage in this process: loading it anew takes longer than its work."""
-    evaluate_prm.main(parse_settings(evaluate_prm.Config, "evaluate_prm", "", ["--config", str(config), *flags]))
+    evaluate_prm.main(parse_settings(evaluate_prm.Settings, "evaluate_prm", "", ["--config", str(config), *flags]))
 
 
 def run_process(root: Path, python: str, config: Path, *flags: str) -> subprocess.CompletedProcess[str]:

@@ -83,7 +83,7 @@ def solutions(*outputs: tuple[str, int, str]) -> list[dict]:
 
 def test_the_three_stages_end_to_end(run, tmp_path, capsys):
     cof = recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, "I cannot do this.")))
-    gen_cof.main(gen_cof.Config(policy=cof, **run))
+    gen_cof.main(gen_cof.Settings(policy=cof, **run))
     rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
     assert [(row.question_id, row.passed, row.verdict) for row in rows] == [("a", True, "passed"), ("b", False, "no_code")]
     report = json.loads((run["data_dir"] / "cof_adherence.json").read_text())
@@ -97,7 +97,7 @@ def test_the_three_stages_end_to_end(run, tmp_path, capsys):
             [fenced(GOOD), fenced(BAD), fenced(GOOD.replace("double", "twice")), fenced(GOOD + "\n")]
         )
     ]
-    gen_cof_label.main(gen_cof_label.Config(policy=recorded(tmp_path, rollouts), num_rollouts=4, **run))
+    gen_cof_label.main(gen_cof_label.Settings(policy=recorded(tmp_path, rollouts), num_rollouts=4, **run))
     found = read_rows(run["data_dir"] / "rollouts.jsonl", Rollout)
     assert [(row.keeps_prefix, row.passed) for row in found] == [(True, True), (True, False), (False, True), (True, True)]
     first, last = read_rows(run["data_dir"] / "step_labels.jsonl", StepLabel)
@@ -110,7 +110,7 @@ def test_the_three_stages_end_to_end(run, tmp_path, capsys):
 
     for split, name in (("meta", "m"), ("test", "t")):
         policy = recorded(tmp_path, solutions((name, 0, fenced(GOOD)), (name, 1, fenced(BAD))))
-        gen_sol.main(gen_sol.Config(policy=policy, split=split, num_solutions=2, **run))
+        gen_sol.main(gen_sol.Settings(policy=policy, split=split, num_solutions=2, **run))
         rows = read_rows(run["data_dir"] / f"{split}_solutions.jsonl", Solution)
         assert [(row.key, row.passed) for row in rows] == [((name, 0), True), ((name, 1), False)]
 
@@ -134,7 +134,7 @@ def test_a_retry_shows_the_broken_rules_and_keeps_what_breaks_fewest(run, monkey
             pass
 
     monkeypatch.setattr("dreamprm_code.sampling.sampler.open_policy", lambda *arguments: Scripted())
-    gen_cof.main(gen_cof.Config(policy="recorded:unused", retries=2, **run))
+    gen_cof.main(gen_cof.Settings(policy="recorded:unused", retries=2, **run))
     rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
     assert [(row.code == GOOD, row.passed) for row in rows] == [(True, True), (False, True)], "a worse answer is not taken"
     retry = next(request for request in asked if request.key == ("a", "retry", 0))
@@ -144,19 +144,21 @@ def test_a_retry_shows_the_broken_rules_and_keeps_what_breaks_fewest(run, monkey
 
 
 def test_the_adherence_check_reports_on_a_file(run, tmp_path, capsys):
-    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(NESTED)))), **run))
+    gen_cof.main(
+        gen_cof.Settings(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(NESTED)))), **run)
+    )
     capsys.readouterr()
-    check_cof.main(check_cof.Config(problems=run["problems"], solutions=run["data_dir"] / "cof_solutions.jsonl"))
+    check_cof.main(check_cof.Settings(problems=run["problems"], solutions=run["data_dir"] / "cof_solutions.jsonl"))
     text = capsys.readouterr().out
     assert '"nested_function": 1' in text and "1/2 follow" in text
     policy = recorded(tmp_path, solutions(*((name, 0, fenced(GOOD)) for name in "abm")))
-    check_cof.main(check_cof.Config(problems=run["problems"], policy=policy))
+    check_cof.main(check_cof.Settings(problems=run["problems"], policy=policy))
     assert "3/3 follow" in (text := capsys.readouterr().out) and "1 requests failed" in text
 
 
 def test_what_failed_is_named_and_asked_again_and_what_is_there_is_not(run, tmp_path):
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD)), ("t", 2, fenced(BAD))))
-    config = gen_sol.Config(policy=policy, split="test", num_solutions=3, **run)
+    config = gen_sol.Settings(policy=policy, split="test", num_solutions=3, **run)
     path = run["data_dir"] / "test_solutions.jsonl"
     gen_sol.main(config)
     (failure,) = read_rows(run["data_dir"] / "test_solutions.jsonl.failures.jsonl", FailedRequest)
@@ -171,13 +173,13 @@ def test_what_failed_is_named_and_asked_again_and_what_is_there_is_not(run, tmp_
 
 
 def test_adaptive_rollouts_stop_early_on_a_hopeless_prefix(run, tmp_path):
-    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(BAD)))), **run))
+    gen_cof.main(gen_cof.Settings(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(BAD)))), **run))
     rollouts = [
         {"question_id": name, "solution_idx": 0, "step_idx": 0, "rollout_idx": index, "output": fenced(code)}
         for name, codes in (("a", [GOOD, BAD] * 8), ("b", [BAD] * 16))
         for index, code in enumerate(codes)
     ]
-    config = gen_cof_label.Config(policy=recorded(tmp_path, rollouts), num_rollouts=16, rollout_price=0.001, **run)
+    config = gen_cof_label.Settings(policy=recorded(tmp_path, rollouts), num_rollouts=16, rollout_price=0.001, **run)
     gen_cof_label.main(config)
     labels = {row.key: row for row in read_rows(run["data_dir"] / "step_labels.jsonl", StepLabel)}
     assert labels["b", 0, 0].num_rollouts <= 8 and labels["b", 0, 0].num_correct == 0
@@ -189,18 +191,18 @@ def test_adaptive_rollouts_stop_early_on_a_hopeless_prefix(run, tmp_path):
 
 def test_other_settings_never_add_to_a_file(run, tmp_path):
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
-    gen_sol.main(gen_sol.Config(policy=policy, split="test", num_solutions=1, **run))
+    gen_sol.main(gen_sol.Settings(policy=policy, split="test", num_solutions=1, **run))
     path = run["data_dir"] / "test_solutions.jsonl"
     before = path.read_bytes(), (run["data_dir"] / "test_solutions.jsonl.meta.json").read_bytes()
     with pytest.raises(ManifestError, match=r"temperature: 0\.2 there, 0\.9 now"):
-        gen_sol.main(gen_sol.Config(policy=policy, split="test", num_solutions=1, temperature=0.9, **run))
+        gen_sol.main(gen_sol.Settings(policy=policy, split="test", num_solutions=1, temperature=0.9, **run))
     assert before == (path.read_bytes(), (run["data_dir"] / "test_solutions.jsonl.meta.json").read_bytes())
 
 
 def test_a_dry_run_counts_and_sends_nothing(run, capsys):
     prices = {"o4-mini": {"input": 1.0, "output": 4.0}}
-    config = gen_sol.Config(policy="openai:o4-mini", split="test", num_solutions=16, max_tokens=1000, prices=prices, **run)
-    gen_sol.main(gen_sol.Config(**{**vars(config), "dry_run": True}))
+    config = gen_sol.Settings(policy="openai:o4-mini", split="test", num_solutions=16, max_tokens=1000, prices=prices, **run)
+    gen_sol.main(gen_sol.Settings(**{**vars(config), "dry_run": True}))
     text = capsys.readouterr().out
     assert "1 requests for 16 answers" in text and "at most 16000 answer tokens" in text and "at most $0.06 in all" in text
     assert not run["data_dir"].exists()
@@ -232,7 +234,7 @@ def test_a_dry_run_counts_and_sends_nothing(run, capsys):
 def test_mistakes_are_one_clear_error_and_leave_nothing(run, tmp_path, change, message):
     settings = {"policy": recorded(tmp_path, []), "split": "test", **run} | change
     with pytest.raises(UserError, match=message) as error:
-        gen_sol.main(gen_sol.Config(**settings))
+        gen_sol.main(gen_sol.Settings(**settings))
     assert "\n" not in str(error.value)
     assert not run["data_dir"].exists()
 
@@ -242,21 +244,21 @@ def test_a_policy_that_cannot_be_opened_leaves_every_stage_as_it_was(run, tmp_pa
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(UserError):
-        gen_cof.main(gen_cof.Config(policy=policy, **run))
+        gen_cof.main(gen_cof.Settings(policy=policy, **run))
     assert not run["data_dir"].exists()
     rows = solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(GOOD)))
-    gen_cof.main(gen_cof.Config(policy=recorded(tmp_path, rows), **run))
+    gen_cof.main(gen_cof.Settings(policy=recorded(tmp_path, rows), **run))
     there = {path.name: path.read_bytes() for path in run["data_dir"].iterdir()}
     with pytest.raises(UserError):
-        gen_cof_label.main(gen_cof_label.Config(policy=policy, num_rollouts=2, **run))
+        gen_cof_label.main(gen_cof_label.Settings(policy=policy, num_rollouts=2, **run))
     with pytest.raises(UserError):
-        gen_sol.main(gen_sol.Config(policy=policy, split="test", **run))
+        gen_sol.main(gen_sol.Settings(policy=policy, split="test", **run))
     assert {path.name: path.read_bytes() for path in run["data_dir"].iterdir()} == there
 
 
 def test_a_policy_that_is_gone_changes_nothing_of_an_earlier_run(run, tmp_path):
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
-    config = gen_sol.Config(policy=policy, split="test", num_solutions=2, **run)
+    config = gen_sol.Settings(policy=policy, split="test", num_solutions=2, **run)
     gen_sol.main(config)
     there = {path.name: path.read_bytes() for path in run["data_dir"].iterdir()}
     assert "test_solutions.jsonl.failures.jsonl" in there
@@ -280,7 +282,7 @@ def test_a_policy_that_is_gone_changes_nothing_of_an_earlier_run(run, tmp_path):
 )
 def test_numbers_that_cannot_work_are_refused_before_anything_is_written(run, tmp_path, stage, change):
     with pytest.raises(UserError, match=f"'{next(iter(change))}' is "):
-        stage.main(stage.Config(policy=recorded(tmp_path, []), **(run | change)))
+        stage.main(stage.Settings(policy=recorded(tmp_path, []), **(run | change)))
     assert not run["data_dir"].exists()
 
 
@@ -299,11 +301,11 @@ def test_unknown_settings_of_a_section_are_errors(root, tmp_path):
 
     (tmp_path / "c.yaml").write_text("gen_sol: {num_candidates: 3}\n")
     with pytest.raises(SettingsError, match="unknown setting 'num_candidates'"):
-        parse_settings(gen_sol.Config, "gen_sol", "", ["--config", str(tmp_path / "c.yaml"), "--split", "test"])
+        parse_settings(gen_sol.Settings, "gen_sol", "", ["--config", str(tmp_path / "c.yaml"), "--split", "test"])
     for name, config_class in (
-        ("gen_cof", gen_cof.Config),
-        ("gen_cof_label", gen_cof_label.Config),
-        ("gen_sol", gen_sol.Config),
+        ("gen_cof", gen_cof.Settings),
+        ("gen_cof_label", gen_cof_label.Settings),
+        ("gen_sol", gen_sol.Settings),
     ):
         for file in ("demo", "paper"):
             argv = ["--config", str(root / f"configs/{file}.yaml")] + (["--split", "test"] if name == "gen_sol" else [])
@@ -316,7 +318,7 @@ def test_programs_of_a_problem_whose_tests_are_at_fault_are_counted_and_null(run
     broken |= {"public_test_cases": json.dumps([{"input": "n = 3", "output": "6", "testtype": "functional"}])}
     write(Path(run["problems"]), [broken, problem_row("b", "2024-01-06")])
     cof = recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(GOOD))))
-    gen_cof.main(gen_cof.Config(policy=cof, **run))
+    gen_cof.main(gen_cof.Settings(policy=cof, **run))
     rows = read_rows(run["data_dir"] / "cof_solutions.jsonl", Solution)
     assert [(row.question_id, row.passed) for row in rows] == [("a", None), ("b", True)]
     assert "1 programs could not be graded" in capsys.readouterr().out

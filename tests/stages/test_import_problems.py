@@ -24,7 +24,7 @@ def test_sources_of_all_kinds_become_problems_and_a_split(tmp_path, capsys):
     files = [write_jsonl(tmp_path / "mbpp.jsonl", [MBPP, tuples]), write_jsonl(tmp_path / "human_eval.jsonl", [HUMAN_EVAL])]
     datasets.Dataset.from_list([MBPP_PLUS]).to_parquet(tmp_path / "plus.parquet")
     out = tmp_path / "out" / "problems.jsonl"
-    config = import_problems.Config(
+    config = import_problems.Settings(
         sources=[*files, str(tmp_path / "plus.parquet")], out=out, parts={"test": 1, "train": 2}, workers=1
     )
     import_problems.main(config)
@@ -59,23 +59,23 @@ def test_mistakes_are_one_error_that_names_the_source(tmp_path, monkeypatch):
     path = write_jsonl(tmp_path / "mbpp.jsonl", [MBPP])
     out = tmp_path / "problems.jsonl"
     with pytest.raises(UserError, match="over one of the sources"):
-        import_problems.main(import_problems.Config(sources=[path], out=path))
+        import_problems.main(import_problems.Settings(sources=[path], out=path))
     with pytest.raises(UserError, match=r"mbpp\.jsonl:1: question_id 'Mbpp/901' comes from an earlier source"):
-        import_problems.main(import_problems.Config(sources=[path, path], out=out))
+        import_problems.main(import_problems.Settings(sources=[path, path], out=out))
     with pytest.raises(UserError, match="ask for 5 problems, there are 1"):
-        import_problems.main(import_problems.Config(sources=[path], out=out, parts={"test": 5}))
+        import_problems.main(import_problems.Settings(sources=[path], out=out, parts={"test": 5}))
     assert not out.exists()
     with pytest.raises(SourceError, match="neither a file, nor a folder, nor a name on the hub"):
-        import_problems.main(import_problems.Config(sources=["nowhere.jsonl"], out=out))
+        import_problems.main(import_problems.Settings(sources=["nowhere.jsonl"], out=out))
     with pytest.raises(SourceError, match=r"no/such-set: cannot be read .*download"):
-        import_problems.main(import_problems.Config(sources=["no/such-set"], out=out))
+        import_problems.main(import_problems.Settings(sources=["no/such-set"], out=out))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(SourceError, match=r"broken\.parquet: cannot be read"):
-        import_problems.main(import_problems.Config(sources=[str(tmp_path / "broken.parquet")], out=out))
+        import_problems.main(import_problems.Settings(sources=[str(tmp_path / "broken.parquet")], out=out))
 
 
 def test_evalplus_rows_of_both_sets(tmp_path):
     out = tmp_path / "problems.jsonl"
     path = write_jsonl(tmp_path / "plus.jsonl", [HUMAN_EVAL_PLUS, MBPP_PLUS])
-    import_problems.main(import_problems.Config(sources=[path], out=out, workers=1))
+    import_problems.main(import_problems.Settings(sources=[path], out=out, workers=1))
     assert [row.func_name for row in load_problems(out)] == ["total", "pair"]

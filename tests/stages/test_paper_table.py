@@ -49,7 +49,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """The command with flags, in this process; returns what it prints."""
 
     def run_flags(*flags: str) -> str:
-        paper_table.main(parse_settings(paper_table.Config, "paper_table", "", flags))
+        paper_table.main(parse_settings(paper_table.Settings, "paper_table", "", flags))
         return capsys.readouterr().out
 
     return run_flags

@@ -29,7 +29,7 @@ def backbone(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def config(tmp_path, backbone) -> train_prm.Config:
+def config(tmp_path, backbone) -> train_prm.Settings:
     """Four training problems of one program, three meta problems of two; two steps of warm-up, three of the bi-level stage."""
     train_ids, meta_ids = [f"t{i}" for i in range(4)], [f"m{i}" for i in range(3)]
     rows = [problem(name, "2024-01-05") for name in train_ids] + [problem(name, "2024-06-05") for name in meta_ids]
@@ -37,7 +37,7 @@ def config(tmp_path, backbone) -> train_prm.Config:
     data_dir = tmp_path / "run"
     write_rows(data_dir / "step_labels.jsonl", [row for i, name in enumerate(train_ids) for row in labels(name, i)])
     write_rows(data_dir / "meta_solutions.jsonl", [solution(name, i, i == 0) for name in meta_ids for i in range(2)])
-    return train_prm.Config(
+    return train_prm.Settings(
         data_dir=data_dir,
         problems=str(tmp_path / "problems.jsonl"),
         windows={"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"]},
@@ -237,7 +237,7 @@ def test_rows_of_other_libraries_are_trained_on_without_problems_or_tests(config
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     imported = tmp_path / "imported"
-    import_rows.main(import_rows.Config(source=str(source), data_dir=imported, meta_share=0.4))
+    import_rows.main(import_rows.Settings(source=str(source), data_dir=imported, meta_share=0.4))
     files = {"problems": str(imported / "problems.jsonl"), "split_file": imported / "split.json", "data_dir": imported}
     train_prm.main(config.with_changes(windows=None, **files))
     assert (

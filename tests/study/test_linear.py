@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from dreamprm_code.bilevel import Outcomes, TrainConfig, tensor_data, train
+from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
 from dreamprm_code.study.linear import Columns, Rows, fit, sigmoid
 from dreamprm_code.study.ngrams import LinearPRM
 from dreamprm_code.study.robust import flip_share, forward_correction, generalized_cross_entropy, variance_weights
 
 
-def settings(**changes) -> TrainConfig:
+def settings(**changes) -> TrainSettings:
     values = {"learn": "none", "inner_only_steps": 10, "bilevel_steps": 30, "batch_programs": 8, "outer_programs": 6}
     values |= {"lr": 0.03, "outer_lr": 0.02, "weight_decay": 0.0, "clip": 0.0, "schedule": "linear", "seed": 3, "device": "cpu"}
     values |= {"eval_every": 0, "checkpoint_every": 0, "progress": False, "tensorboard": False}
-    return TrainConfig(**(values | changes))
+    return TrainSettings(**(values | changes))
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from dreamprm_code.errors import UserError
 
 
 @pytest.fixture
-def config(root: Path, tmp_path: Path) -> overhead.Config:
+def config(root: Path, tmp_path: Path) -> overhead.Settings:
     byte_tokenizer({"eos_token": "<eos>", "step": "<step>"}).save_pretrained(tmp_path / "tokenizer")
-    return overhead.Config(
+    return overhead.Settings(
         problems=str(root / "data/demo/problems.jsonl"),
         data_dir=root / "data/demo/sampled",
         out_dir=tmp_path,

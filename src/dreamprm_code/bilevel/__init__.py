@@ -5,15 +5,15 @@ input from the rows of the files, ``tensor_data`` from features; ``noise.py`` ho
 """
 
 from dreamprm_code.bilevel.data import build_training_data
-from dreamprm_code.bilevel.settings import OutcomeSettings, TrainConfig
+from dreamprm_code.bilevel.settings import OutcomeSettings, TrainSettings
 from dreamprm_code.bilevel.trainer import TrainResult, train
 from dreamprm_code.bilevel.units import Outcomes, TrainingData, Unit, tensor_data
 
 __all__ = [
     "OutcomeSettings",
     "Outcomes",
-    "TrainConfig",
     "TrainResult",
+    "TrainSettings",
     "TrainingData",
     "Unit",
     "build_training_data",

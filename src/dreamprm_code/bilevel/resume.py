@@ -92,7 +92,7 @@ def save(run: BiLevelRun, finished: bool) -> None:
 @torch.no_grad()
 def restore(run: BiLevelRun) -> bool:
     """Take up the resume checkpoint of a killed run, if there is one; True if that run had finished."""
-    state = load_state(run.out_dir, run.identity) if run.config.checkpoint_every else None
+    state = load_state(run.out_dir, run.identity) if run.settings.checkpoint_every else None
     if state is None:
         return False
     run.step, run.best, run.stale = state["step"], state["best"], state["stale"]

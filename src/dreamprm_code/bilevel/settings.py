@@ -15,7 +15,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-class TrainConfig(FrozenSettings):
+class TrainSettings(FrozenSettings):
     """Settings of both levels. A *batch* is what one step of a level reads; sizes are in programs over all processes."""
 
     learn: Annotated[str, OneOf(LEARNABLE)] = Field(
@@ -103,7 +103,7 @@ class TrainConfig(FrozenSettings):
     def identity(self) -> dict[str, object]:
         """The settings that decide the result: a checkpoint resumes only with equal ones."""
         left_out = {"progress", "tensorboard", "micro_tokens", "checkpoint_every", "device"}
-        return {name: getattr(self, name) for name in TrainConfig.model_fields if name not in left_out}
+        return {name: getattr(self, name) for name in TrainSettings.model_fields if name not in left_out}
 
 
 class OutcomeSettings(FrozenSettings):

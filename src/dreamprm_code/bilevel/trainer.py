@@ -27,7 +27,7 @@ from dreamprm_code.bilevel.noise import precision_weights
 from dreamprm_code.bilevel.passes import Passes
 from dreamprm_code.bilevel.progress import Reporter, Silence
 from dreamprm_code.bilevel.resume import data_fingerprint, restore, save
-from dreamprm_code.bilevel.settings import TrainConfig
+from dreamprm_code.bilevel.settings import TrainSettings
 from dreamprm_code.bilevel.tables import Table, make_table
 from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.bilevel.validation import validate
@@ -89,40 +89,42 @@ def _optimizer(name: str, params: list[nn.Parameter], lr: float, weight_decay: f
 class BiLevelRun:
     """One training run: the two levels, their batches, the best checkpoint; ``step`` is the number of the last step taken."""
 
-    def __init__(self, config: TrainConfig, data: TrainingData, out_dir: Path, model: nn.Module, identity: Mapping[str, Any]):
-        self.config, self.data, self.out_dir, self.model = config, data, out_dir, model
-        self.identity = {**config.identity(), **identity, "data": data_fingerprint(data)}
-        device = training_device(config.device)
+    def __init__(
+        self, settings: TrainSettings, data: TrainingData, out_dir: Path, model: nn.Module, identity: Mapping[str, Any]
+    ):
+        self.settings, self.data, self.out_dir, self.model = settings, data, out_dir, model
+        self.identity = {**settings.identity(), **identity, "data": data_fingerprint(data)}
+        device = training_device(settings.device)
         self.processes = Processes.from_environment(device)
-        is_bettys = config.learn != "none" and config.hypergradient != "exact"
+        is_bettys = settings.learn != "none" and settings.hypergradient != "exact"
         if self.processes.world_size > 1 and is_bettys:
-            raise UserError(f"hypergradient {config.hypergradient} runs in one process; use exact with torchrun")
-        if config.autocast == "fp16":
+            raise UserError(f"hypergradient {settings.hypergradient} runs in one process; use exact with torchrun")
+        if settings.autocast == "fp16":
             raise UserError("fp16 needs loss scaling, which would enter the hypergradient; use bf16")
         model.to(device)
         self.dropout = has_dropout(model)
         self.table = self._table().to(device)
-        self.passes = Passes(model, data.collate, device, self.processes, config.micro_tokens, AUTOCAST[config.autocast])
+        self.passes = Passes(model, data.collate, device, self.processes, settings.micro_tokens, AUTOCAST[settings.autocast])
         self.inner = InnerLevel(
             self.passes,
             self.table,
-            _optimizer(config.optimizer, self.passes.params, config.lr, config.weight_decay),
-            FrozenOutputs(model, config.keep_gib * 2**30),
-            config.loss,
-            config.label_smoothing,
-            config.flip_rate,
-            config.outcome_weight,
-            config.pair_weight,
-            config.clip,
+            _optimizer(settings.optimizer, self.passes.params, settings.lr, settings.weight_decay),
+            FrozenOutputs(model, settings.keep_gib * 2**30),
+            settings.loss,
+            settings.label_smoothing,
+            settings.flip_rate,
+            settings.outcome_weight,
+            settings.pair_weight,
+            settings.clip,
         )
-        self.inner_batches = Batches(data.inner, config.batch_programs, config.seed)
+        self.inner_batches = Batches(data.inner, settings.batch_programs, settings.seed)
         self.outer: OuterLevel | None = None
-        if config.learn != "none":
+        if settings.learn != "none":
             assert self.table.value_R is not None
-            optimizer = _optimizer(config.outer_optimizer, [self.table.value_R], config.outer_lr, 0.0)
-            self.outer = OuterLevel(optimizer, config.loss, config.prior_strength, config.agreement)
+            optimizer = _optimizer(settings.outer_optimizer, [self.table.value_R], settings.outer_lr, 0.0)
+            self.outer = OuterLevel(optimizer, settings.loss, settings.prior_strength, settings.agreement)
             folds = [[unit for unit in data.outer if max(0, unit.fold) == fold] for fold in range(data.num_folds)]
-            self.outer_batches = [Batches(fold, config.outer_programs, config.seed + 1) for fold in folds]
+            self.outer_batches = [Batches(fold, settings.outer_programs, settings.seed + 1) for fold in folds]
         self.betty: Any = self._betty() if is_bettys else None
         self.best: dict[str, Any] = {}
         self.stale = 0
@@ -132,36 +134,36 @@ class BiLevelRun:
         data, start = self.data, self.data.start_labels
         mc_value_R = torch.tensor(data.mc_value, dtype=torch.float64)
         count_R = torch.tensor(data.num_rollouts, dtype=torch.float64)
-        weight_R = precision_weights(mc_value_R, count_R) if self.config.label_weight == "precision" else None
+        weight_R = precision_weights(mc_value_R, count_R) if self.settings.label_weight == "precision" else None
         start_R = None if start is None else torch.tensor(start, dtype=torch.float64)
-        return make_table(self.config.learn, mc_value_R, count_R, start_R, weight_R)
+        return make_table(self.settings.learn, mc_value_R, count_R, start_R, weight_R)
 
     def _betty(self) -> Any:
         from dreamprm_code.bilevel.betty_host import BettyHost
 
         assert self.outer is not None
         return BettyHost(
-            self.config.hypergradient,
+            self.settings.hypergradient,
             self.inner,
             self.outer,
             self.next_inner,
             self.next_outer,
             self._seed_dropout if self.dropout else None,
-            self.config.inner_only_steps,
-            self.config.outer_every,
+            self.settings.inner_only_steps,
+            self.settings.outer_every,
         )
 
     def take_step(self) -> None:
         """The next inner step and, when one is due, the outer step after it."""
-        config = self.config
+        settings = self.settings
         self.step += 1
         for group in self.inner.optimizer.param_groups:
-            group["lr"] = scheduled(config.lr, self.step, config.lr_warmup_steps, config.total_steps, config.schedule)
+            group["lr"] = scheduled(settings.lr, self.step, settings.lr_warmup_steps, settings.total_steps, settings.schedule)
         if outer_follows := self.outer is not None and self._is_outer(self.step):
-            outer_steps = max(1, config.bilevel_steps // config.outer_every)
+            outer_steps = max(1, settings.bilevel_steps // settings.outer_every)
             number = sum(batches.taken for batches in self.outer_batches) + 1
             for group in self.outer.optimizer.param_groups:
-                group["lr"] = scheduled(config.outer_lr, number, 0, outer_steps, config.schedule)
+                group["lr"] = scheduled(settings.outer_lr, number, 0, outer_steps, settings.schedule)
         if self.betty is not None:
             self.betty.take_step(self.step)
             return
@@ -170,7 +172,7 @@ class BiLevelRun:
 
     def next_inner(self) -> Batch:
         """Without the outcomes of the fold by which the next outer step will judge (in the bi-level stage, with folds)."""
-        holds_out = self.outer is not None and self.data.num_folds > 1 and self.step > self.config.inner_only_steps
+        holds_out = self.outer is not None and self.data.num_folds > 1 and self.step > self.settings.inner_only_steps
         return self.inner_batches.next(self._fold() if holds_out else -1)
 
     def next_outer(self) -> Batch:
@@ -178,28 +180,28 @@ class BiLevelRun:
 
     def _fold(self) -> int:
         """The folds take turns: that of the outer step to which this inner step leads."""
-        return -(-self.step // self.config.outer_every) % self.data.num_folds
+        return -(-self.step // self.settings.outer_every) % self.data.num_folds
 
     def _is_outer(self, step: int) -> bool:
-        return step > self.config.inner_only_steps and step % self.config.outer_every == 0
+        return step > self.settings.inner_only_steps and step % self.settings.outer_every == 0
 
     def _seed_dropout(self, units: Sequence[Unit]) -> None:
         """Masks follow from seed, step and place, so that a resumed run draws the same.
 
         All of these are mixed into every bit: the CPU's generator takes the lowest 32 alone.
         """
-        place = (self.config.seed, self.step, units[0].question_id, units[0].rows, units[0].outcomes)
+        place = (self.settings.seed, self.step, units[0].question_id, units[0].rows, units[0].outcomes)
         torch.manual_seed(int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:8], "big") >> 1)
 
     def run(self) -> TrainResult:
-        config = self.config
+        settings = self.settings
         finished = restore(self)
         self.reporter: Reporter | Silence = Silence()
         if self.processes.is_first:
-            self.reporter = Reporter(self.out_dir, config.total_steps, self.step, config.progress, config.tensorboard)
+            self.reporter = Reporter(self.out_dir, settings.total_steps, self.step, settings.progress, settings.tensorboard)
         try:
-            while not finished and self.step < config.total_steps:
-                set_dropout(self.model, self.dropout and (self.outer is None or self.step < config.inner_only_steps))
+            while not finished and self.step < settings.total_steps:
+                set_dropout(self.model, self.dropout and (self.outer is None or self.step < settings.inner_only_steps))
                 self.take_step()
                 finished = not self._after_step()
         finally:
@@ -225,8 +227,8 @@ class BiLevelRun:
 
     def _after_step(self) -> bool:
         """Report, validate and save; whether to go on."""
-        config, step = self.config, self.step
-        in_bilevel = step > config.inner_only_steps
+        settings, step = self.settings, self.step
+        in_bilevel = step > settings.inner_only_steps
         values = {"loss": self.inner.last_loss, "lr": self.inner.optimizer.param_groups[0]["lr"]}
         if self.outer is not None and self._is_outer(step):
             values["outer_loss"] = self.outer.last_loss
@@ -235,11 +237,11 @@ class BiLevelRun:
             raise UserError(f"the training loss became {values['loss']} in step {step}; lower lr or set clip")
         phase = "warm-up" if not in_bilevel else "training" if self.outer is None else "bi-level"
         self.reporter.write(phase, step, values)
-        last = step == config.total_steps
+        last = step == settings.total_steps
         go_on = True
-        if config.eval_every and (step % config.eval_every == 0 or last or step == config.inner_only_steps):
+        if settings.eval_every and (step % settings.eval_every == 0 or last or step == settings.inner_only_steps):
             go_on = self._validate()
-        if config.checkpoint_every and (step % config.checkpoint_every == 0 or last or not go_on):
+        if settings.checkpoint_every and (step % settings.checkpoint_every == 0 or last or not go_on):
             save(self, finished=last or not go_on)
         return go_on
 
@@ -249,14 +251,14 @@ class BiLevelRun:
         if not metrics:
             return True
         self.reporter.write("validation", self.step, metrics)
-        if self.step <= self.config.inner_only_steps and self.config.bilevel_steps:
+        if self.step <= self.settings.inner_only_steps and self.settings.bilevel_steps:
             return True  # nothing is corrected yet; no candidate with learn none either, so that runs compare equal steps
         if not self.best or metrics["loss"] < self.best["metrics"]["loss"]:
             self._keep_best(metrics)
             self.stale = 0
         else:
             self.stale += 1
-        return not self.config.patience or self.stale < self.config.patience
+        return not self.settings.patience or self.stale < self.settings.patience
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         self.best = {
@@ -277,7 +279,7 @@ class BiLevelRun:
 
 
 def train(
-    config: TrainConfig,
+    settings: TrainSettings,
     data: TrainingData,
     out_dir: str | Path,
     model: nn.Module,
@@ -294,4 +296,4 @@ def train(
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    return BiLevelRun(config, data, out_dir, model, identity).run()
+    return BiLevelRun(settings, data, out_dir, model, identity).run()

@@ -5,7 +5,7 @@
 
 and for many programs
 
->>> with open_grader(GraderConfig(workers=2), say=print) as grader:
+>>> with open_grader(GraderSettings(workers=2), say=print) as grader:
 ...     results = list(grader.grade(GradeRequest(n, problem, code) for n, code in enumerate(codes)))
 """
 
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dreamprm_code.grading.config import GraderConfig, GradingError
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult
+from dreamprm_code.grading.grader_settings import GraderSettings, GradingError
 from dreamprm_code.records import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_grader(
-    config: GraderConfig, engine: str = "local", say: Callable[[str], None] | None = None
+    settings: GraderSettings, engine: str = "local", say: Callable[[str], None] | None = None
 ) -> Iterator[Grader | RayGrader]:
     """A grader with worker processes here, or with workers on a Ray cluster; ``say`` is told the isolation level reached.
 
@@ -33,26 +33,26 @@ def open_grader(
         GradingError: the isolation asked for is not to be had, or the engine is "ray" and the package is not installed.
     """
     if engine == "local":
-        grader: Grader | RayGrader = Grader(config)
+        grader: Grader | RayGrader = Grader(settings)
     else:
         from dreamprm_code.grading.ray_engine import RayGrader
 
-        grader = RayGrader(config)
+        grader = RayGrader(settings)
     with grader:
         if say is not None:
             say(grader.describe_isolation())
         yield grader
 
 
-def grade(problem: Problem, code: str, config: GraderConfig | None = None) -> GradeResult:
+def grade(problem: Problem, code: str, settings: GraderSettings | None = None) -> GradeResult:
     """The verdict on one program; starts a worker for it (0.1 s), so use a :class:`Grader` for many.
 
     Raises:
         TestCaseError: the problem's tests cannot be decoded.
         GradingError: programs cannot be isolated here.
     """
-    with Grader(config) as grader:
+    with Grader(settings) as grader:
         return grader.submit(GradeRequest(problem.question_id, problem, code)).result()
 
 
-__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderConfig", "GradingError", "grade", "open_grader"]
+__all__ = ["GradeRequest", "GradeResult", "Grader", "GraderSettings", "GradingError", "grade", "open_grader"]

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dreamprm_code.grading.config import GraderConfig, GradingError, describe_isolation
+from dreamprm_code.grading.grader_settings import GraderSettings, GradingError, describe_isolation
 from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
 from dreamprm_code.grading.sandbox.judge import LIMITS
@@ -108,7 +108,7 @@ class Grader:
     Identical programs for one problem are graded once. A failure of the harness is tried once more in a fresh worker, and
     then reported as ``HARNESS_ERROR``: never as the program's failure.
 
-    >>> with Grader(GraderConfig(workers=2)) as grader:
+    >>> with Grader(GraderSettings(workers=2)) as grader:
     ...     for result in grader.grade(GradeRequest(i, problem, code) for i, code in enumerate(codes)):
     ...         print(result.key, result.verdict, result.reason)
 
@@ -116,8 +116,8 @@ class Grader:
         GradingError: on entering, if the isolation asked for is not to be had.
     """
 
-    def __init__(self, config: GraderConfig | None = None):
-        self.config = config or GraderConfig()
+    def __init__(self, settings: GraderSettings | None = None):
+        self.settings = settings or GraderSettings()
         self._lock = threading.Lock()
         self._running: dict[Hashable, _Job] = {}
         self._results: OrderedDict[Hashable, tuple] = OrderedDict()
@@ -132,7 +132,7 @@ class Grader:
         """Why each stronger level is not to be had here."""
 
     def __enter__(self) -> Grader:
-        self._pool = WorkerPool(self.config, self._finish, self._pool_ended)
+        self._pool = WorkerPool(self.settings, self._finish, self._pool_ended)
         self.isolation, self.refused = self._pool.isolation, self._pool.refused
         return self
 
@@ -177,7 +177,7 @@ class Grader:
 
     def grade(self, requests: Iterable[GradeRequest]) -> Iterator[GradeResult]:
         """Results in completion order; holds a bounded number of requests, however many come."""
-        return results_in_completion_order(self.submit, requests, self.config.workers)
+        return results_in_completion_order(self.submit, requests, self.settings.workers)
 
     def _decode(self, problem: Problem) -> DecodedProblem:
         """A problem's tests, decoded once."""
@@ -196,7 +196,7 @@ class Grader:
             problem.func_name,
             [test.input for test in tests.all],
             [test.output for test in tests.all],
-            stated_tolerance(problem.question_content) if self.config.compat == "none" else Tolerance(),
+            stated_tolerance(problem.question_content) if self.settings.compat == "none" else Tolerance(),
             len(tests.public),
             fault_of(tests),
         )

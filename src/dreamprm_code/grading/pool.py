@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dreamprm_code.grading.config import GraderConfig, GradingError
+from dreamprm_code.grading.grader_settings import GraderSettings, GradingError
 from dreamprm_code.grading.worker import DecodedProblem, Worker
 
 JOBS_PER_WORKER = 2
@@ -38,9 +38,12 @@ class WorkerPool:
     twice. ``ended(error)`` is called once at the end, with what ended the thread (None: :meth:`close`)."""
 
     def __init__(
-        self, config: GraderConfig, done: Callable[[Any, dict[str, Any] | str], None], ended: Callable[[Exception | None], None]
+        self,
+        settings: GraderSettings,
+        done: Callable[[Any, dict[str, Any] | str], None],
+        ended: Callable[[Exception | None], None],
     ):
-        self._config, self._done, self._ended = config, done, ended
+        self._settings, self._done, self._ended = settings, done, ended
         self._lock = threading.Lock()
         self._pending: deque[Job] = deque()
         self._workers: list[Worker] = []
@@ -81,7 +84,7 @@ class WorkerPool:
         error: Exception | None = None
         try:
             self._selector.register(self._wake_read, selectors.EVENT_READ, None)
-            for _ in range(self._config.workers):
+            for _ in range(self._settings.workers):
                 self._start_worker()
             while not self._closing:
                 self._turn()
@@ -100,7 +103,7 @@ class WorkerPool:
 
     def _turn(self) -> None:
         busy = any(worker.jobs or not worker.is_ready for worker in self._workers)
-        incomplete = len(self._workers) < self._config.workers
+        incomplete = len(self._workers) < self._settings.workers
         for key, events in self._selector.select(min(_LONGEST_PAUSE_S, SILENCE_S / 4) if busy or incomplete else None):
             if key.data is None:
                 self._wake_read.recv(4096)
@@ -112,7 +115,7 @@ class WorkerPool:
         for worker in list(self._workers):
             if (worker.jobs or not worker.is_ready) and time.monotonic() - worker.heard > SILENCE_S:
                 self._lose(worker, f"the worker process was silent for {SILENCE_S:g} s")
-        if len(self._workers) < self._config.workers and time.monotonic() >= self._start_at:
+        if len(self._workers) < self._settings.workers and time.monotonic() >= self._start_at:
             try:
                 self._start_worker()
             except OSError as error:
@@ -124,7 +127,7 @@ class WorkerPool:
                 self._selector.modify(worker.socket, events, worker)
 
     def _start_worker(self) -> None:
-        worker = Worker(self._config)
+        worker = Worker(self._settings)
         self._workers.append(worker)
         self._selector.register(worker.socket, selectors.EVENT_READ, worker)
 
@@ -148,7 +151,7 @@ class WorkerPool:
                     return
                 job = self._pending.popleft()
             self._num_jobs += 1
-            worker.start(self._num_jobs, job, job.problem, job.code, self._config.all_tests)
+            worker.start(self._num_jobs, job, job.problem, job.code, self._settings.all_tests)
 
     def _hear(self, worker: Worker) -> None:
         try:
@@ -165,7 +168,7 @@ class WorkerPool:
                 self._lose(worker, content[1])
                 return
             elif kind == "refused":
-                self._lose(worker, self._config.describe_refusal(content[0]))
+                self._lose(worker, self._settings.describe_refusal(content[0]))
                 return
             elif kind == "ready":
                 self._failed_starts = 0

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
-from dreamprm_code.grading.config import GraderConfig
 from dreamprm_code.grading.grader import Grader, GradeRequest
+from dreamprm_code.grading.grader_settings import GraderSettings
 from dreamprm_code.problems import test_cases
 from dreamprm_code.records import Problem, Solution
 
 
 def run_public_tests(
-    problems: Iterable[Problem], solutions: Sequence[Solution], config: GraderConfig
+    problems: Iterable[Problem], solutions: Sequence[Solution], settings: GraderSettings
 ) -> tuple[list[Solution], Counter[str]]:
     """The solutions with ``public_passed`` and ``public_outputs``; those that lack one are run on the public tests alone.
 
@@ -32,7 +32,7 @@ def run_public_tests(
         else:
             found[solution.key] = solution.model_copy(update={"public_passed": False})
     if requests:
-        with Grader(replace(config, keep_outputs=True)) as grader:
+        with Grader(replace(settings, keep_outputs=True)) as grader:
             for result in grader.grade(requests):
                 known = {"public_passed": result.public_passed, "public_outputs": result.public_outputs}
                 found[result.key] = found[result.key].model_copy(update=known)

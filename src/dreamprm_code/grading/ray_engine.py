@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-from dreamprm_code.grading.config import GraderConfig, GradingError, describe_isolation
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult, results_in_completion_order
+from dreamprm_code.grading.grader_settings import GraderSettings, GradingError, describe_isolation
 
 
 def _import_ray() -> Any:
@@ -26,8 +26,8 @@ class RayGrader:
     one worker; identical programs are graded once per actor.
     """
 
-    def __init__(self, config: GraderConfig | None = None):
-        self.config = config or GraderConfig()
+    def __init__(self, settings: GraderSettings | None = None):
+        self.settings = settings or GraderSettings()
         self._ray = _import_ray()
         self._started_ray = False
         self._actors: list[Any] = []
@@ -44,8 +44,8 @@ class RayGrader:
             self._started_ray = True
         # Threads, not asyncio: each call waits for its program.
         actor = self._ray.remote(num_cpus=1, max_concurrency=4)(_Actor)
-        one = replace(self.config, workers=1)
-        self._actors = [actor.remote(one) for _ in range(self.config.workers)]
+        one = replace(self.settings, workers=1)
+        self._actors = [actor.remote(one) for _ in range(self.settings.workers)]
         self._busy = dict.fromkeys(range(len(self._actors)), 0)
         try:
             levels = self._ray.get([actor.level.remote() for actor in self._actors])
@@ -83,12 +83,12 @@ class RayGrader:
 
     def grade(self, requests: Iterable[GradeRequest]) -> Iterator[GradeResult]:
         """Results in completion order; holds a bounded number of requests."""
-        return results_in_completion_order(self.submit, requests, self.config.workers)
+        return results_in_completion_order(self.submit, requests, self.settings.workers)
 
 
 class _Actor:
-    def __init__(self, config: GraderConfig):
-        self._grader = Grader(config)
+    def __init__(self, settings: GraderSettings):
+        self._grader = Grader(settings)
         self._grader.__enter__()
 
     def level(self) -> tuple[str, dict[str, str]]:

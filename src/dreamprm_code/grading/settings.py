@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field
 
-from dreamprm_code.grading.config import GraderConfig
+from dreamprm_code.grading.grader_settings import GraderSettings
 from dreamprm_code.settings import FrozenSettings
 
 
 class GradingSettings(FrozenSettings):
-    """Limits hold for one test; see :class:`GraderConfig`."""
+    """Limits hold for one test; see :class:`GraderSettings`."""
 
     cpu_limit_s: float = Field(
         6.0, gt=0, description="CPU time that one test may use, of the program and all its processes (seconds)"
@@ -25,13 +25,13 @@ class GradingSettings(FrozenSettings):
         "auto", description="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker"
     )
 
-    def grader_config(self, workers: int, **more: Any) -> GraderConfig:
+    def grader_settings(self, workers: int, **more: Any) -> GraderSettings:
         """What a grader is made from.
 
         Raises:
             GradingError: there is no such isolation level.
         """
-        return GraderConfig(workers=workers, isolation=self.isolation, **self.limits(), **more)
+        return GraderSettings(workers=workers, isolation=self.isolation, **self.limits(), **more)
 
     def limits(self) -> dict[str, Any]:
         """The settings that decide a verdict: part of the identity of a file of verdicts. Isolation changes none."""

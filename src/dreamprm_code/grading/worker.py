@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dreamprm_code.grading.config import GraderConfig
+from dreamprm_code.grading.grader_settings import GraderSettings
 from dreamprm_code.grading.sandbox.compare import Tolerance
 
 _START = Path(__file__).with_name("worker_start.py")
@@ -54,8 +54,8 @@ class Worker:
     """One worker process; not thread-safe, and ends with the thread that made it. ``jobs`` holds what it was sent and has not
     answered, oldest first; ``heard`` is when it last gave a sign of life (or was given its first job)."""
 
-    def __init__(self, config: GraderConfig):
-        limits = config.limits()
+    def __init__(self, settings: GraderSettings):
+        limits = settings.limits()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -76,14 +76,14 @@ class Worker:
         self._problems: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()  # key -> its number here, its bytes
         self._problem_bytes = self._num_problems = 0
         self._received = bytearray()
-        settings = {
-            "levels": config.levels(),
+        message = {
+            "levels": settings.levels(),
             "limits": asdict(limits),
-            "official": config.compat == "livecodebench",
-            "keep_outputs": config.keep_outputs,
-            "keep_results": config.keep_results,
+            "official": settings.compat == "livecodebench",
+            "keep_outputs": settings.keep_outputs,
+            "keep_results": settings.keep_results,
         }
-        self._send(settings)
+        self._send(message)
 
     def _send(self, message: Any) -> None:
         data = json.dumps(message).encode()

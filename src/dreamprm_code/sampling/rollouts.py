@@ -28,7 +28,7 @@ def rollout_request(problem: Problem, step: Step, indices: tuple[int, ...]) -> C
 
 
 def sample_rollouts(
-    config: SamplingSettings,
+    settings: SamplingSettings,
     problems: Mapping[str, Problem],
     steps: Sequence[Step],
     rule: StoppingRule,
@@ -50,7 +50,7 @@ def sample_rollouts(
     def note(row: Rollout) -> None:
         tallies.setdefault(row.key[:3], _Tally()).note(row)
 
-    file = SampledFile(path, Rollout, stage="gen_cof_label", settings=config, identity=identity, inputs=[source], on_row=note)
+    file = SampledFile(path, Rollout, stage="gen_cof_label", settings=settings, identity=identity, inputs=[source], on_row=note)
 
     def wanted(step: Step) -> tuple[int, ...]:
         """The rollouts to sample next: all that are missing, or the next round of the stopping rule."""
@@ -71,7 +71,7 @@ def sample_rollouts(
 
     todo = [step for step in steps if wanted(step)]
     num_rows = sum(len(file.missing(step.key, range(rule.max_rollouts))) for step in todo)
-    return sample_and_grade(config, file, tasks, num_rows, say)
+    return sample_and_grade(settings, file, tasks, num_rows, say)
 
 
 class _Tally(Counter[str]):

@@ -153,7 +153,7 @@ async def run_bounded(tasks: Iterable[Callable[[], Awaitable[Any]]], limit: int)
 
 
 def sample_and_grade(
-    config: SamplingSettings,
+    settings: SamplingSettings,
     file: SampledFile,
     tasks: Tasks,
     num_rows: int,
@@ -161,10 +161,10 @@ def sample_and_grade(
     keep_outputs: bool = False,
 ) -> dict[str, Any]:
     """:func:`run_sampling` with the policy and the grader of the settings; ``say`` is told the isolation level."""
-    settings = config.grader_config(config.grade_workers, keep_outputs=keep_outputs)
+    graders = settings.grader_settings(settings.grade_workers, keep_outputs=keep_outputs)
     state_path = file.path.with_suffix(".batches.json")
     counts = run_sampling(
-        partial(open_policy, config, file.account, state_path), partial(open_grader, settings, say=say), file, tasks, num_rows
+        partial(open_policy, settings, file.account, state_path), partial(open_grader, graders, say=say), file, tasks, num_rows
     )
     return counts | {"spent": file.account.summary()}
 

@@ -28,7 +28,7 @@ def solution_requests(
 
 
 def sample_solutions(
-    config: SamplingSettings,
+    settings: SamplingSettings,
     problems: Sequence[Problem],
     path: Path,
     *,
@@ -49,9 +49,9 @@ def sample_solutions(
         "style": style,
         "retries": retries,
         "prompts": prompt_fingerprint(retry=retries > 0),
-        "limits": config.limits(),
+        "limits": settings.limits(),
     }
-    file = SampledFile(path, Solution, stage=stage, settings=config, identity=identity)
+    file = SampledFile(path, Solution, stage=stage, settings=settings, identity=identity)
     todo = list(solution_requests(problems, style, num_solutions, file))
 
     def tasks(sampler: Sampler) -> Iterator[Callable[[], Awaitable[Any]]]:
@@ -59,7 +59,7 @@ def sample_solutions(
             improve = partial(_follow_rules, retries, sampler, problem) if retries else None
             yield partial(sampler.sample, request, problem, partial(solution_row, problem.question_id), improve)
 
-    return sample_and_grade(config, file, tasks, sum(len(request.indices) for _, request in todo), say, keep_outputs=True)
+    return sample_and_grade(settings, file, tasks, sum(len(request.indices) for _, request in todo), say, keep_outputs=True)
 
 
 async def _follow_rules(retries: int, sampler: Sampler, problem: Problem, sampled: Sampled) -> Sampled:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamprm_code.bilevel import TrainConfig
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.bilevel.noise import mixed_labels
 from dreamprm_code.study.controlled import ControlledProgram
 from dreamprm_code.study.linear import Array, Columns, Head, Rows, Slope, fit
@@ -30,7 +30,7 @@ class Cell:
     recipe reads: features of steps and whole programs that are not reduced.
     """
 
-    config: TrainConfig
+    training: TrainSettings
     columns: Columns
     steps: Rows
     prefixes: Rows
@@ -53,11 +53,11 @@ class Cell:
         passed_on = {name: settings.pop(name) for name in ("slope", "on_step", "score_sd") if name in settings}
         changes = {
             "learn": "none",
-            "inner_only_steps": round(share * self.config.inner_only_steps),
-            "bilevel_steps": round(share * self.config.bilevel_steps),
+            "inner_only_steps": round(share * self.training.inner_only_steps),
+            "bilevel_steps": round(share * self.training.bilevel_steps),
         }
-        config = self.config.with_changes(**(changes | settings))
-        return fit(config, self.columns, steps, outcomes, outer, **passed_on)
+        training = self.training.with_changes(**(changes | settings))
+        return fit(training, self.columns, steps, outcomes, outer, **passed_on)
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,15 @@ def _outer(cell: Cell, **settings: Any) -> Trained:
 
 def _released(cell: Cell) -> Trained:
     """Through Betty and with dropout, as released; rounding aside, its head is that of the unreduced features."""
-    config, (step_RF, whole_MF) = cell.config, cell.full
-    torch.manual_seed(config.seed)
+    training, (step_RF, whole_MF) = cell.training, cell.full
+    torch.manual_seed(training.seed)
     model = LinearPRM(step_RF.shape[1], dropout=0.05)
     settings = ReleasedSettings(
-        config.inner_only_steps, config.bilevel_steps, micro_rows=config.batch_programs // 8, lr=config.lr, seed=config.seed
+        training.inner_only_steps,
+        training.bilevel_steps,
+        micro_rows=training.batch_programs // 8,
+        lr=training.lr,
+        seed=training.seed,
     )
     labels, outcomes = torch.from_numpy(cell.steps.label_R).float(), torch.from_numpy(cell.whole.label_R).float()
     weights = train_as_released(model, torch.from_numpy(step_RF), labels, torch.from_numpy(whole_MF), outcomes, settings)
@@ -146,7 +150,7 @@ def _joint(cell: Cell, rows: Rows, **settings: Any) -> Trained:
 
 def _best(cell: Cell, **settings: Any) -> Trained:
     return _joint(
-        cell, cell.prefixes, **({"agreement": 0.5, "score_sd": 0.1, "outer_lr": 0.5 * cell.config.outer_lr} | settings)
+        cell, cell.prefixes, **({"agreement": 0.5, "score_sd": 0.1, "outer_lr": 0.5 * cell.training.outer_lr} | settings)
     )
 
 
@@ -161,7 +165,7 @@ def _split_joint(cell: Cell) -> Trained:
 
 def _some_programs(cell: Cell, share: float) -> Array:
     """Which prefixes belong to a random share of the outcome programs."""
-    chosen = np.random.default_rng(cell.config.seed).random(int(cell.program_A.max()) + 1) < share
+    chosen = np.random.default_rng(cell.training.seed).random(int(cell.program_A.max()) + 1) < share
     return chosen[cell.program_A]
 
 
@@ -209,7 +213,7 @@ def _corrected_from(cell: Cell, label_R: Array) -> Trained:
 
 
 def _shuffled(cell: Cell) -> Array:
-    return np.random.default_rng(cell.config.seed).permutation(cell.steps.label_R)
+    return np.random.default_rng(cell.training.seed).permutation(cell.steps.label_R)
 
 
 def _smoothed(cell: Cell) -> Rows:

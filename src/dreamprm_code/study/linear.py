@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from dreamprm_code.bilevel import TrainConfig
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.bilevel.noise import binomial_sd, posterior_value
 from dreamprm_code.bilevel.trainer import scheduled
 
@@ -171,7 +171,7 @@ class _Adam:
 
 
 def fit(
-    config: TrainConfig,
+    training: TrainSettings,
     columns: Columns,
     steps: Rows,
     outcomes: Rows | None = None,
@@ -182,7 +182,7 @@ def fit(
 ) -> Head:
     """A linear head from zero: ``steps`` and ``outcomes`` in one inner pool; ``outer`` corrects the labels of ``steps``.
 
-    Of ``config`` it reads learn, both step counts, window sizes, learning rates, schedule, agreement and seed, and does what
+    Of ``training`` it reads learn, both step counts, window sizes, learning rates, schedule, agreement and seed, and does what
     ``bilevel.train`` does with Adam, without decay and clipping. ``slope`` is another loss for the training steps.
     ``on_step(step, head)`` is called after each step; ``head()`` is the head then. ``score_sd`` is what ``posterior_value``
     takes the error of scores to be.
@@ -190,7 +190,7 @@ def fit(
     Raises:
         ValueError: an outer level without outer rows, or with another loss than cross-entropy.
     """
-    if config.learn != "none" and (outer is None or slope is not None):
+    if training.learn != "none" and (outer is None or slope is not None):
         raise ValueError("the outer level needs outer rows and cross-entropy")
     count_C = columns.count_C
     features, label_P, weight_P = steps.features, steps.label_R.copy(), steps.weight_R.copy()
@@ -198,10 +198,10 @@ def fit(
         features = features.joined(outcomes.features, padding=len(count_C) - 1)
         label_P, weight_P = np.append(label_P, outcomes.label_R), np.append(weight_P, outcomes.weight_R)
     head = _Adam(np.zeros(len(count_C), np.float32))
-    windows = window_rows(len(label_P), min(config.batch_programs, len(label_P)), config.total_steps, config.seed)
+    windows = window_rows(len(label_P), min(training.batch_programs, len(label_P)), training.total_steps, training.seed)
     table = None
-    if config.learn != "none" and outer is not None:
-        table = _Table(config, steps, outer, label_P, weight_P, score_sd)
+    if training.learn != "none" and outer is not None:
+        table = _Table(training, steps, outer, label_P, weight_P, score_sd)
 
     def fitted() -> Head:
         return Head(columns, head.value.copy(), label_P[: len(steps)].copy(), weight_P[: len(steps)].copy())
@@ -214,10 +214,10 @@ def fit(
         if slope is not None:
             slope_N = np.where(rows < len(steps), slope(score_N, target_N), slope_N)
         slope_N *= weight_P[rows] / np.float32(len(rows))
-        lr = scheduled(config.lr, step, config.lr_warmup_steps, config.total_steps, config.schedule)
+        lr = scheduled(training.lr, step, training.lr_warmup_steps, training.total_steps, training.schedule)
         head.move(seen.transposed_times(slope_N, len(count_C)), lr)
-        if table is not None and step > config.inner_only_steps:
-            table.correct(step - config.inner_only_steps, head, count_C, rows, seen, score_N, target_N)
+        if table is not None and step > training.inner_only_steps:
+            table.correct(step - training.inner_only_steps, head, count_C, rows, seen, score_N, target_N)
         if on_step is not None:
             on_step(step, fitted)
     return fitted()
@@ -226,36 +226,36 @@ def fit(
 class _Table:
     """The outer level: labels or weights of the training steps, changed in place in the pool's arrays."""
 
-    def __init__(self, config: TrainConfig, steps: Rows, outer: Rows, label_P: Array, weight_P: Array, score_sd: float):
-        self.config, self.outer, self.num_steps, self.score_sd = config, outer, len(steps), score_sd
+    def __init__(self, training: TrainSettings, steps: Rows, outer: Rows, label_P: Array, weight_P: Array, score_sd: float):
+        self.training, self.outer, self.num_steps, self.score_sd = training, outer, len(steps), score_sd
         self.label_P, self.weight_P, self.mc_value_R = label_P, weight_P, steps.label_R.copy()
         num_rollouts = torch.full((len(steps),), steps.num_rollouts)
         self.sd_R = binomial_sd(torch.from_numpy(self.mc_value_R), num_rollouts).numpy()
-        is_label = config.learn == "labels"
+        is_label = training.learn == "labels"
         self.adam = _Adam(steps.label_R.copy() if is_label else steps.weight_R.astype(np.float64))
         self.high, self.into_P = (1.0, label_P) if is_label else (2.0, weight_P)
-        size = min(config.outer_programs, len(outer))
-        self.windows = window_rows(len(outer), size, config.bilevel_steps, config.seed + 1)
+        size = min(training.outer_programs, len(outer))
+        self.windows = window_rows(len(outer), size, training.bilevel_steps, training.seed + 1)
 
     def correct(
         self, step: int, head: _Adam, count_C: Array, rows_N: Array, seen: Features, score_N: Array, target_N: Array
     ) -> None:
         """One outer step after the inner step that read ``rows_N``, at whose scores and targets it is differentiated."""
-        config, chosen = self.config, self.windows[step - 1]
+        training, chosen = self.training, self.windows[step - 1]
         read = self.outer.features.at(chosen)
         error_N = sigmoid(read.times(head.value * count_C)) - self.outer.label_R[chosen].astype(np.float32)
         along_C = head.pull_back(read.transposed_times(error_N / np.float32(len(chosen)), len(count_C)))
         is_step = rows_N < self.num_steps
         rows = rows_N[is_step]
         tangent = seen.at(is_step).times(along_C * count_C).astype(np.float64)
-        mixed = -self.weight_P[rows] if config.learn == "labels" else (score_N - target_N)[is_step]
+        mixed = -self.weight_P[rows] if training.learn == "labels" else (score_N - target_N)[is_step]
         grad_R = np.zeros(self.num_steps)
         np.add.at(grad_R, rows, -mixed * tangent / len(rows_N))  # a window that ends a pass may hold a row twice
         value_R = self.adam.value
-        self.adam.move(grad_R, scheduled(config.outer_lr, step, 0, config.bilevel_steps, config.schedule))
-        if config.agreement > 0.0:
+        self.adam.move(grad_R, scheduled(training.outer_lr, step, 0, training.bilevel_steps, training.schedule))
+        if training.agreement > 0.0:
             mc_value, sd, score = (torch.from_numpy(a) for a in (self.mc_value_R[rows], self.sd_R[rows], score_N[is_step]))
             target = posterior_value(mc_value, sd, score.double(), self.score_sd).numpy()
-            value_R[rows] += config.agreement * (target - value_R[rows])
+            value_R[rows] += training.agreement * (target - value_R[rows])
         np.clip(value_R, 0.0, self.high, out=value_R)
         self.into_P[: self.num_steps] = value_R

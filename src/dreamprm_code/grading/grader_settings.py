@@ -31,7 +31,7 @@ class GradingError(UserError):
 
 
 @dataclass(frozen=True)
-class GraderConfig:
+class GraderSettings:
     """How programs are graded. Times in seconds, sizes in MiB; limits hold for one test.
 
     ``cpu_limit_s`` bounds the CPU time of the program and all its descendants (LiveCodeBench: 6 s, of wall time).
