@@ -14,15 +14,17 @@ class GradingSettings(FrozenSettings):
     """Limits hold for one test; see :class:`GraderSettings`."""
 
     cpu_limit_s: float = Field(
-        6.0, gt=0, description="CPU time that one test may use, of the program and all its processes (seconds)"
+        GraderSettings.cpu_limit_s,
+        gt=0,
+        description="CPU time that one test may use, of the program and all its processes (seconds)",
     )
     sleep_limit_s: float | None = Field(
-        None, gt=0, description="time that one test may sleep (seconds; default: twice the CPU limit)"
+        GraderSettings.sleep_limit_s, gt=0, description="time that one test may sleep (seconds; default: twice the CPU limit)"
     )
-    memory_limit_mb: int = Field(4096, gt=0, description="memory that one test may use (MiB)")
-    output_limit_mb: int = Field(16, gt=0, description="output that one test may print (MiB)")
+    memory_limit_mb: int = Field(GraderSettings.memory_limit_mb, gt=0, description="memory that one test may use (MiB)")
+    output_limit_mb: int = Field(GraderSettings.output_limit_mb, gt=0, description="output that one test may print (MiB)")
     isolation: str = Field(
-        "auto", description="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker"
+        GraderSettings.isolation, description="auto, namespaces, landlock, rlimits, or required:LEVEL to refuse anything weaker"
     )
 
     def grader_settings(self, workers: int, **more: Any) -> GraderSettings:
