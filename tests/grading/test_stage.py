@@ -12,6 +12,7 @@ import pytest
 from grading_problems import PROBLEMS
 
 from dreamprm_code.grading import GraderSettings, GradingError, open_grader
+from dreamprm_code.grading.one_program import read_tests
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.problems import read_livecodebench_results
 from dreamprm_code.records import Solution
@@ -199,3 +200,41 @@ def test_the_ray_engine_gives_the_same_verdicts(root, python, files):
     assert done.returncode == 0, done.stderr
     graded = {row.solution_idx: str(row.verdict) for row in read_rows(files / "graded.jsonl", Solution)}
     assert graded == {0: "passed", 1: "wrong_answer", 2: "no_code", 3: "time_limit", 4: "compile_error"}
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "status"),
+    [
+        ("print(2 * int(input()))", "passed: all 2 tests passed", 0),
+        ("print(6)", "wrong_answer (test 1 of 2, counted from 0)", 1),
+    ],
+)
+def test_one_program_and_its_tests(root, python, tmp_path, code, verdict, status):
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "tests.json").write_text('[["3", "6"], {"input": "10", "output": "20"}]')
+    command = [python, root / "src/grade.py", "--code", tmp_path / "mine.py", "--tests", tmp_path / "tests.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.startswith(verdict)) == (status, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[[1, 2]", "not JSON"),
+        ("{}", "expected a list"),
+        ('[["3"]]', "test 0 is neither"),
+        ('[["3", 6]]', "two strings"),
+        ("[]", "at"),
+    ],
+)
+def test_a_file_of_tests_that_is_none_is_named(tmp_path, text, fault):
+    (tmp_path / "tests.json").write_text(text)
+    with pytest.raises(GradingError, match=f"tests.json: .*{fault}"):
+        read_tests(tmp_path / "tests.json")
+
+
+def test_progress_is_no_flood_where_nobody_watches(root, python, files):
+    write_programs(files, [{"question_id": "double", "solution_idx": n, "code": f"print({n})"} for n in range(60)])
+    done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("program/s") <= 3  # at the start and at the end; 10 s have not passed between them
