@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dreamprm_code.policies import keep_prefix, program_of
+from dreamprm_code.policies import CompletionRequest, PolicySettings, keep_prefix, program_of
 from dreamprm_code.policies.continuation import joined_output, started_answer
+from dreamprm_code.policies.requests import RenderChat, request_body
 from dreamprm_code.steps import extract_code
 
 PREFIX = 'def main():\n    """Plan."""\n    print(double(2))'
@@ -62,3 +63,19 @@ def test_a_changed_line_is_a_rewritten_prefix(code):
 def test_a_kept_program_starts_with_the_prefix_exactly(ending):
     code, kept = keep_prefix(PREFIX + REST, PREFIX + ending)
     assert kept and code.startswith(PREFIX + ending) and code.endswith("main()")
+
+
+def body_of(mode: str, **settings) -> dict:
+    asked = CompletionRequest(("q",), (), (0,), prefix="x = 1\n\n\ndef ", stop=("\ndef ", "\n```"), max_tokens=9)
+    policy = PolicySettings(policy="openai:m", continuation=mode, **settings)
+    return request_body(policy, "m", asked, asked.indices, RenderChat(None)).body
+
+
+def test_servers_get_stop_texts_only_where_they_return_them_and_the_requests_own_limit():
+    for field in ("include_stop_str_in_output", "no_stop_trim"):
+        body = body_of("continue_final", extra_body={field: True})
+        assert (body["stop"], body["max_tokens"]) == (["\ndef ", "\n```"], 9)
+        assert body["messages"][-1]["content"] == "```python\nx = 1\n\n\ndef", "a header that was begun, without its blank"
+        assert body_of("completion", extra_body={field: True})["stop"] == ["\ndef ", "\n```"]
+    assert "stop" not in body_of("prefill")
+    assert body_of("completion")["stop"] == ["\n```"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -184,3 +185,38 @@ def test_an_error_in_the_model_reaches_the_caller(model, tokenizer):
     policy._sampler.model = None
     with pytest.raises(ValueError, match="sampling failed"):
         ask(policy, CompletionRequest(("a",), ({"role": "user", "content": "hi"},), (0,)))
+
+
+def test_blocks_of_several_prompts_are_kept_and_change_no_answer(model, jobs, monkeypatch):
+    """Programs in turn, as a search asks for them: the second time only the last block of each is encoded."""
+    base = [number % 251 for number in range(400)]
+    prompts = [base[:300] + [number] * 90 for number in range(3)]
+    asked = [(prompt + [round_] * 5, 10 * round_ + number) for round_ in range(2) for number, prompt in enumerate(prompts)]
+    answers: dict[int, list[int]] = {}
+    sampler = SlotSampler(model, 2, [EOS])
+    for prompt_ids, seed in asked:
+        done = lambda ids, reason, mean, seed=seed: answers.__setitem__(seed, ids)  # noqa: E731
+        sampler.submit(SlotJob(prompt_ids, seed, 10, 0.8, 1.0, lambda ids: False, done))
+    while sampler.step():
+        pass
+    assert sampler.num_encoded == 395 + 2 * (395 - 256) + 3 * (395 - 384)
+    monkeypatch.setattr("dreamprm_code.policies.slots.KEPT_BLOCKS", 0)
+    assert answers == run_jobs(model, asked, num_slots=2, max_tokens=10)
+
+
+def test_an_answer_stops_with_the_first_text_that_it_was_told_to_stop_at(model, tokenizer):
+    """The prefix ends in the middle of a line, and no new line is forced."""
+    request = CompletionRequest(("a",), ({"role": "user", "content": "hi"},), tuple(range(8)), prefix="x = ")
+    request = replace(request, stop=("zz",), max_tokens=40)
+    policy = LocalPolicy(model, tokenizer, temperature=1.0, max_tokens=6)
+    (whole,) = ask(policy, request)
+    start = len("```python\nx =")
+    assert {result.completion_tokens for result in whole} >= {40}, "the request's own limit"
+    assert any(not result.output[start:].startswith("\n") for result in whole)
+    text = max((result.output[start:] for result in whole), key=len)
+    stops = (text[9:11], text[5:7])
+    (cut,) = ask(LocalPolicy(model, tokenizer, temperature=1.0), replace(request, stop=stops))
+    for before, after in zip(sorted(whole, key=lambda r: r.index), sorted(cut, key=lambda r: r.index), strict=True):
+        found = [before.output.find(stop, start) + len(stop) for stop in stops if stop in before.output[start:]]
+        assert after.output == (before.output[: min(found)] if found else before.output)
+        assert after.finish_reason == ("stop" if found else before.finish_reason)

@@ -48,6 +48,9 @@ class CompletionRequest:
 
     ``messages`` ask for the whole program. With a ``prefix`` every completion must continue that program text; ``instruction``
     asks for this in words, for servers whose answer cannot be started for them.
+
+    With ``stop`` the prefix may end anywhere in a line (blanks there are dropped), and an answer ends with the first of these
+    texts, which it includes; a server that was not told to return them runs on. ``max_tokens`` replaces the policy's own.
     """
 
     key: tuple[str | int, ...]
@@ -55,6 +58,8 @@ class CompletionRequest:
     indices: tuple[int, ...]
     prefix: str | None = None
     instruction: tuple[Message, ...] = ()
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = None
 
     @property
     def identity(self) -> str:

@@ -22,6 +22,7 @@ from dreamprm_code.policies.slots import SlotJob, SlotSampler
 
 _CLOSED_BLOCK = re.compile(r"^[ \t]*```[^\n]*\n.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _CLOSING = re.compile(r"(?:^|\n)[ \t]*```")
+_STOP_TOKENS = 16  # the longest text to stop at has no more characters
 
 
 def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[Any, Any]:
@@ -98,9 +99,10 @@ class LocalPolicy:
             self._thread.start()
         prompt_ids = self._prompt_ids(request)
         limit = getattr(self.model.config, "max_position_embeddings", None)
-        if limit and len(prompt_ids) + self.max_tokens > limit:
+        max_tokens = request.max_tokens or self.max_tokens
+        if limit and len(prompt_ids) + max_tokens > limit:
             raise PolicyError(
-                f"{request.key}: a prompt of {len(prompt_ids)} tokens and max_tokens {self.max_tokens} exceed the model's "
+                f"{request.key}: a prompt of {len(prompt_ids)} tokens and max_tokens {max_tokens} exceed the model's "
                 f"{limit}; lower --max-tokens"
             )
         results: asyncio.Queue = asyncio.Queue()
@@ -115,11 +117,19 @@ class LocalPolicy:
                     raise PolicyError(f"local model: sampling failed ({self._error})") from self._error
                 self.account.completion_tokens += len(token_ids)
                 output = self.tokenizer.decode(token_ids, skip_special_tokens=True)
+                for stop in request.stop:  # what the last token says beyond it is dropped
+                    before, found, _ = output.partition(stop)
+                    output = before + found
                 if request.prefix is not None:
                     output = joined_output(request.prefix, output)
                 yield Completion(index, output, finish_reason, len(prompt_ids), len(token_ids), mean_logprob)
         finally:
             self._waiters.discard(results)
+
+    @property
+    def prompt_tokens_encoded(self) -> int:
+        """Tokens of prompts that went through the model: those of blocks that were still known did not."""
+        return self._sampler.num_encoded
 
     async def aclose(self) -> None:
         if self._thread is not None:
@@ -141,6 +151,10 @@ class LocalPolicy:
         started = request.prefix is not None
 
         def is_complete(token_ids: list[int]) -> bool:
+            if request.stop:
+                tail = self.tokenizer.decode(token_ids[-_STOP_TOKENS:])
+                if any(stop in tail for stop in request.stop):
+                    return True
             if "`" not in self.tokenizer.decode(token_ids[-1:]):
                 return False
             text = self.tokenizer.decode(token_ids, skip_special_tokens=True)
@@ -152,12 +166,12 @@ class LocalPolicy:
         return SlotJob(
             prompt_ids=prompt_ids,
             seed=request_seed(self.seed, request.key, index),
-            max_tokens=self.max_tokens,
+            max_tokens=request.max_tokens or self.max_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             is_complete=is_complete,
             on_done=on_done,
-            must_start=self._ids_that_start_a_line() if started else None,
+            must_start=self._ids_that_start_a_line() if started and not request.stop else None,
         )
 
     def _ids_that_start_a_line(self) -> torch.Tensor:

@@ -54,12 +54,15 @@ def request_body(
 ) -> RequestBody:
     """The JSON body that asks for ``len(indices)`` answers."""
     body: dict[str, Any] = {**settings.extra_body, "model": model}
+    max_tokens = request.max_tokens or settings.max_tokens
+    if request.stop and settings.returns_stop_text:
+        body["stop"] = list(request.stop)
     if settings.is_reasoning:
-        body["max_completion_tokens"] = settings.max_tokens
+        body["max_completion_tokens"] = max_tokens
         if settings.reasoning_effort is not None:
             body["reasoning_effort"] = settings.reasoning_effort
     else:
-        body |= {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+        body |= {"max_tokens": max_tokens, "temperature": settings.temperature}
         if settings.top_p < 1:
             body["top_p"] = settings.top_p
         body["seed"] = request_seed(settings.seed, request.key, indices[0])
@@ -68,7 +71,7 @@ def request_body(
     mode = settings.continuation_mode
     if mode is ContinuationMode.COMPLETION:
         start = FENCE if request.prefix is None else started_answer(request.prefix)
-        body |= {"prompt": render(request.messages) + start, "stop": ["\n```"]}
+        body = {"stop": ["\n```"], **body, "prompt": render(request.messages) + start}
         return RequestBody(mode.endpoint, body, True)
     if request.prefix is None:
         body["messages"] = [dict(message) for message in request.messages]

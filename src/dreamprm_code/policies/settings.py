@@ -92,6 +92,11 @@ class PolicySettings(FrozenSettings):
         """``auto`` is the way that works with every server."""
         return ContinuationMode.INSTRUCTION if self.continuation == "auto" else ContinuationMode(self.continuation)
 
+    @property
+    def returns_stop_text(self) -> bool:
+        """Whether servers are told to return the text at which an answer stops (vLLM's name of that field, and SGLang's)."""
+        return any(self.extra_body.get(name) is True for name in ("include_stop_str_in_output", "no_stop_trim"))
+
     def sampling_identity(self) -> dict[str, Any]:
         """The settings that decide what a completion is; a file's rows are all made with one of these."""
         kind, name = self.policy_kind

@@ -2,7 +2,7 @@
 
 Each slot holds one answer in the making. Its keys and values start at column 0 of its own row, so a slot that ends is given to
 the next answer at once, and no answer sees another. A prompt is encoded once for all its answers; the blocks of tokens that it
-shares with the prompt before it (the instructions, the statement, the program so far) are not encoded again.
+shares with prompts before it (the instructions, the statement, the program so far) are not encoded again, while they are kept.
 
 An answer depends on its own seed. Blocks start at fixed columns, the batch always has all its slots and lengths are rounded, so
 that the arithmetic of a row does not change with its neighbours: on one machine, equal seeds give equal answers in any order of
@@ -14,7 +14,7 @@ sampling, after any restart (tests/policies/test_local.py).
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
 PREFILL_BLOCK = 128
+KEPT_BLOCKS = 64  # a search goes on from several programs in turn
 INVERSION_BLOCK = 128  # divides most vocabularies
 LENGTH_STEP = 128
 
@@ -140,9 +141,11 @@ class SlotSampler:
         self.waiting: deque[SlotJob] = deque()
         self._cache = _SlotCache(num_slots, model.config.num_hidden_layers, self.device)
         self._next_ids_B1 = torch.zeros(num_slots, 1, dtype=torch.long, device=self.device)
+        self.num_encoded = 0  # tokens of prompts, without those that were known
         self._prompt_ids: list[int] = []
         self._prompt_cache = DynamicCache()
         self._prompt_logits_V = torch.empty(0)
+        self._blocks: OrderedDict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = OrderedDict()
 
     def submit(self, job: SlotJob) -> None:
         self.waiting.append(job)
@@ -187,22 +190,17 @@ class SlotSampler:
                 job = self.jobs[slot]
 
     def _encode(self, prompt_ids: Sequence[int]) -> None:
-        """Encode a prompt in blocks that start at multiples of PREFILL_BLOCK, reusing those it shares with the last one."""
+        """Encode a prompt in blocks that start at multiples of PREFILL_BLOCK; known ones are taken from those that are kept.
+
+        A block's keys and values depend on the ids up to its end alone, so these are what it is found by. At least one token is
+        computed: the answer's first one is chosen from what follows it.
+        """
         prompt_ids = list(prompt_ids)
         if prompt_ids == self._prompt_ids:
             return
-        shared = 0
-        while (
-            shared + PREFILL_BLOCK < len(prompt_ids)
-            and prompt_ids[shared : shared + PREFILL_BLOCK] == self._prompt_ids[shared : shared + PREFILL_BLOCK]
-        ):
-            shared += PREFILL_BLOCK
-        if shared:
-            self._prompt_cache.crop(shared - len(self._prompt_ids))
-        else:
-            self._prompt_cache = DynamicCache()
-        self._prompt_ids = []
-        for start in range(shared, len(prompt_ids), PREFILL_BLOCK):
+        self._prompt_ids, self._prompt_cache = [], DynamicCache()
+        start = self._recall(prompt_ids)
+        while start < len(prompt_ids):
             block = prompt_ids[start : start + PREFILL_BLOCK]
             output = self.model(
                 input_ids=torch.tensor([block], device=self.device),
@@ -210,8 +208,35 @@ class SlotSampler:
                 use_cache=True,
                 logits_to_keep=1,
             )
+            self.num_encoded += len(block)
+            start += len(block)
+            if len(block) == PREFILL_BLOCK:
+                self._keep(tuple(prompt_ids[:start]))
         self._prompt_ids = prompt_ids
         self._prompt_logits_V = output.logits[0, -1]
+
+    def _recall(self, prompt_ids: Sequence[int]) -> int:
+        """Begin the prompt's cache with the blocks that are kept of it; returns their number of tokens."""
+        known = []
+        for end in range(PREFILL_BLOCK, len(prompt_ids), PREFILL_BLOCK):
+            block = self._blocks.get(tuple(prompt_ids[:end]))
+            if block is None:
+                break
+            self._blocks.move_to_end(tuple(prompt_ids[:end]))
+            known.append(block)
+        for layer, parts in enumerate(zip(*known, strict=True)):
+            keys, values = (torch.cat(tensors, dim=2) for tensors in zip(*parts, strict=True))
+            self._prompt_cache.update(keys, values, layer)
+        return PREFILL_BLOCK * len(known)
+
+    def _keep(self, ids: tuple[int, ...]) -> None:
+        """Keep the block of the prompt's cache that ends with these ids; of too many the least recently used is dropped."""
+        layers: list[Any] = self._prompt_cache.layers
+        self._blocks[ids] = [
+            (layer.keys[:, :, -PREFILL_BLOCK:].clone(), layer.values[:, :, -PREFILL_BLOCK:].clone()) for layer in layers
+        ]
+        if len(self._blocks) > KEPT_BLOCKS:
+            self._blocks.popitem(last=False)
 
     def _choose(self, logits_BV: Tensor, jobs: Sequence[SlotJob]) -> list[tuple[int, float]]:
         """One token per row by inversion of the cumulative distribution, with one uniform number of the job's own generator;
