@@ -219,12 +219,15 @@ class StepLabel(Step):
     ``mc_value`` = num_correct / num_rollouts (paper, section 3.2), None for a step without a label: no rollout counted. For the
     last step the counts are the program's own unit-test outcome (1 of 1 or 0 of 1): a clean label, which belongs to the outer
     level and never to the inner one. ``max_functions`` and ``granularity`` say how the program was split into its steps.
+    ``inferred`` says that the counts are no rollouts of this step: 1 of 1 before the step at which bisection found that the
+    program was lost, 0 of 1 from it on (``labels/bisection.py``).
     """
 
     num_rollouts: Index
     num_correct: Index
     max_functions: Annotated[int, Field(ge=1)]
     granularity: str
+    inferred: bool = False
 
     @model_validator(mode="after")
     def _counts_in_range(self) -> Self:

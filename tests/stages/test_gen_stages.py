@@ -189,6 +189,33 @@ def test_adaptive_rollouts_stop_early_on_a_hopeless_prefix(run, tmp_path):
     assert (run["data_dir"] / "rollouts.jsonl").read_bytes() == before, "a stopped prefix stays stopped"
 
 
+def test_lines_are_labelled_by_binary_search_and_a_stopped_search_goes_on(run, tmp_path, capsys):
+    """BAD has six lines of code and fails in its fifth (index 4). Probes: index 2 holds, 3 holds, 4 does not."""
+    gen_cof.main(gen_cof.Settings(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(BAD)))), **run))
+    rollouts = [
+        {"question_id": "b", "solution_idx": 0, "step_idx": step, "rollout_idx": index, "output": fenced(code)}
+        for step, codes in ((2, [BAD, GOOD, BAD]), (3, [GOOD] * 3), (4, [BAD] * 3))
+        for index, code in enumerate(codes)
+    ]
+    how = {"granularity": "line", "search": "binary", "num_rollouts": 3}
+    path = run["data_dir"] / "rollouts.jsonl"
+    gen_cof_label.main(gen_cof_label.Settings(policy=recorded(tmp_path, rollouts[:3]), **how, **run))
+    assert [row.step_idx for row in read_rows(path, Rollout)] == [2] * 3
+    config = gen_cof_label.Settings(policy=recorded(tmp_path, rollouts), **how, **run)
+    gen_cof_label.main(config)
+    labels = read_rows(run["data_dir"] / "step_labels.jsonl", StepLabel)
+    assert [row.mc_value for row in labels if row.question_id == "a"] == [1.0] * 6
+    assert [row.mc_value for row in labels if row.question_id == "b"] == [1.0] * 4 + [0.0] * 2
+    assert "1 programs passed, 1 programs revised" in capsys.readouterr().out
+    counts = read_manifest(run["data_dir"] / "step_labels.jsonl")["counts"]
+    assert (counts["probes"], counts["programs_revised"]) == (3, 1)
+    before = path.read_bytes()
+    gen_cof_label.main(config)
+    assert path.read_bytes() == before, "a search that is over samples nothing"
+    with pytest.raises(SettingsError, match="'rollout_price' is for search all"):
+        gen_cof_label.Settings(policy="recorded:x", rollout_price=0.1, **how, **run)
+
+
 def test_other_settings_never_add_to_a_file(run, tmp_path):
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
     gen_sol.main(gen_sol.Settings(policy=policy, split="test", num_solutions=1, **run))

@@ -200,11 +200,12 @@ def test_very_long_programs_split():
     assert len(split_program(code, max_functions=None).steps) == 2_000
 
 
-def test_line_steps_are_logical_lines_and_comments_belong_to_the_next():
+def test_line_steps_are_logical_lines_and_comments_and_docstrings_belong_to_the_next():
     code = "import sys\n\n# comment\nx = [\n    1,\n]; y = 2\ndef f():\n    '''a\n    b'''\n    return 1\n# end\n"
     result = split_program(code, granularity="line")
-    assert [step.name for step in result.steps] == ["line 1", "line 6", "line 7", "line 9", "line 10"]
+    assert [step.name for step in result.steps] == ["line 1", "line 6", "line 7", "line 10"]
     assert result.texts[1] == "\n\n# comment\nx = [\n    1,\n]; y = 2"
+    assert [step.name for step in split_program('"a"; b = 1\n"c"\nf("d")', granularity="line").steps] == ["line 1", "line 3"]
     check(code, granularity="line")
     assert len(split_program(code, max_functions=3, granularity="line").steps) == 3
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dreamprm_code.labels import StoppingRule, counts_for_label
+from dreamprm_code.labels import StoppingRule, Tally, bisect
 from dreamprm_code.policies.base import CompletionRequest
 from dreamprm_code.prompts import continuation_messages, solution_messages
 from dreamprm_code.records import Problem, Rollout, Step
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.sampler import Sampled, Sampler, sample_and_grade
 from dreamprm_code.sampling.settings import SamplingSettings
+
+PROBE_ROUND = 4
+"""Rollouts of a probe that are asked for at once: more are wasted where the first one passes, fewer leave a server idle."""
 
 
 def rollout_request(problem: Problem, step: Step, indices: tuple[int, ...]) -> CompletionRequest:
@@ -27,59 +30,83 @@ def rollout_request(problem: Problem, step: Step, indices: tuple[int, ...]) -> C
     )
 
 
+class Asked(NamedTuple):
+    """A step that needs rollouts, and how many more."""
+
+    step: Step
+    num_rollouts: int
+
+
+Search = Callable[[Mapping[int, Tally]], Asked | None]
+"""From a program's tallies by step to the rollouts to sample next; None when nothing is wanted any more."""
+
+
+def every_step(steps: Sequence[Step], rule: StoppingRule) -> list[tuple[tuple, Search]]:
+    """Monte-Carlo labels: a search for each step, with the program that it belongs to."""
+
+    def search(step: Step, tallies: Mapping[int, Tally]) -> Asked | None:
+        tally = tallies.get(step.step_idx, Tally())
+        more = rule.next_round(tally.counted, tally.correct, tally.sampled)
+        return Asked(step, more) if more else None
+
+    return [(step.key[:2], partial(search, step)) for step in steps]
+
+
+def by_bisection(programs: Iterable[Sequence[Step]], max_rollouts: int) -> list[tuple[tuple, Search]]:
+    """Where each of these failed programs is lost: a probe at a time, in rounds that end with the first passing rollout."""
+
+    def search(steps: Sequence[Step], tallies: Mapping[int, Tally]) -> Asked | None:
+        probe = bisect(len(steps), tallies, max_rollouts).probe
+        if probe is None:
+            return None
+        sampled = tallies.get(probe, Tally()).sampled
+        return Asked(steps[probe], min(PROBE_ROUND - sampled % PROBE_ROUND, max_rollouts - sampled))
+
+    return [(steps[0].key[:2], partial(search, steps)) for steps in programs]
+
+
 def sample_rollouts(
     settings: SamplingSettings,
     problems: Mapping[str, Problem],
-    steps: Sequence[Step],
-    rule: StoppingRule,
+    searches: Sequence[tuple[tuple, Search]],
+    max_rollouts: int,
     path: Path,
     *,
     identity: Mapping[str, Any],
     source: Path,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Fill ``path`` with graded rollouts of the steps until the rule wants no more; returns the counts of its manifest.
+    """Fill ``path`` with graded rollouts until no search wants more; returns the counts of its manifest.
 
-    ``problems`` are found by question_id; ``source`` is the file that the steps' programs come from.
+    ``problems`` are found by question_id; ``source`` is the file that the steps' programs come from. What to sample follows
+    from the rows that are there, so that a killed run goes on where it was.
 
     Raises:
         UserError: the rows there were made with other settings, or policy or grader cannot be had.
     """
-    tallies: dict[tuple, _Tally] = {}
+    tallies: defaultdict[tuple, dict[int, Tally]] = defaultdict(dict)
 
     def note(row: Rollout) -> None:
-        tallies.setdefault(row.key[:3], _Tally()).note(row)
+        program = tallies[row.key[:2]]
+        program[row.step_idx] = program.get(row.step_idx, Tally()).plus(row)
 
     file = SampledFile(path, Rollout, stage="gen_cof_label", settings=settings, identity=identity, inputs=[source], on_row=note)
 
-    def wanted(step: Step) -> tuple[int, ...]:
-        """The rollouts to sample next: all that are missing, or the next round of the stopping rule."""
-        missing = file.missing(step.key, range(rule.max_rollouts))
-        tally = tallies.get(step.key, _Tally())
-        return missing[: rule.next_round(tally["counted"], tally["correct"], tally["sampled"])]
-
-    async def sample(sampler: Sampler, step: Step) -> None:
-        problem = problems[step.question_id]
-        while indices := wanted(step):
+    async def sample(sampler: Sampler, program: tuple, search: Search) -> None:
+        while (asked := search(tallies[program])) is not None:
+            problem, step = problems[asked.step.question_id], asked.step
+            indices = file.missing(step.key, range(max_rollouts))[: asked.num_rollouts]
             done = await sampler.sample(rollout_request(problem, step, indices), problem, partial(_rollout_row, step))
-            if len(done) < len(indices):
+            if len(done) < asked.num_rollouts:
                 return  # failed requests are the next run's
 
     def tasks(sampler: Sampler) -> Iterator[Callable[[], Awaitable[Any]]]:
-        for step in todo:
-            yield partial(sample, sampler, step)
+        for program, search in todo:
+            yield partial(sample, sampler, program, search)
 
-    todo = [step for step in steps if wanted(step)]
-    num_rows = sum(len(file.missing(step.key, range(rule.max_rollouts))) for step in todo)
-    return sample_and_grade(settings, file, tasks, num_rows, say)
-
-
-class _Tally(Counter[str]):
-    """Rollouts of one step: ``sampled``, and of those that count for its label ``counted`` and ``correct``."""
-
-    def note(self, row: Rollout) -> None:
-        counts = counts_for_label(row)
-        self.update(sampled=1, counted=int(counts), correct=int(counts and bool(row.passed)))
+    todo = [(program, search) for program, search in searches if search(tallies[program]) is not None]
+    firsts = [search(tallies[program]) for program, search in todo]
+    return sample_and_grade(settings, file, tasks, sum(asked.num_rollouts for asked in firsts if asked is not None), say)
 
 
 def _rollout_row(step: Step, sampled: Sampled) -> Rollout:

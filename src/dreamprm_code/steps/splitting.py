@@ -28,6 +28,8 @@ GRANULARITIES: tuple[str, ...] = get_args(Granularity)
 UNPARSABLE = "unparsable"
 """The fallback: the program does not parse and is one step (for lines: its physical lines are the steps)."""
 
+_SILENT_TOKENS = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+
 PROGRAM_NAME = "<program>"
 """Name of the one step of a program that is not split."""
 
@@ -71,8 +73,8 @@ class ProgramSteps(NamedTuple):
 def split_program(code: str, max_functions: int | None = 10, granularity: str = "function") -> ProgramSteps:
     """Split ``code`` into at most ``max_functions`` steps (default 10, as the released code; None: no cap).
 
-    ``granularity`` is "function" (the method), or for ablations "line" (every logical line that holds code: a statement
-    over several lines is one, comments belong to the line after them) or "program" (one step).
+    ``granularity`` is "function" (the method), "line" (every logical line that holds code: a statement over several lines is
+    one; comments, blank lines and docstrings are no steps and belong to the line after them) or "program" (one step).
 
     Raises:
         ValueError: ``max_functions`` is below 1 or the granularity unknown.
@@ -110,9 +112,20 @@ def _steps(code: str, ends: Sequence[tuple[str, int]], max_functions: int | None
 
 
 def _code_line_numbers(lines: Sequence[Line]) -> list[int] | None:
-    """Numbers (from 0) of the physical lines at which a logical line ends, or None if the program cannot be tokenized."""
+    """Numbers (from 0) of the physical lines at which a logical line ends, or None if the program cannot be tokenized.
+
+    A line that is only a string says nothing to Python: like a comment it is no step, neither labelled nor rewarded.
+    """
     source = io.StringIO("".join(line.text + "\n" for line in lines), newline="\n")
+    numbers, said = [], set[int]()
     try:
-        return [token.start[0] - 1 for token in tokenize.generate_tokens(source.readline) if token.type == tokenize.NEWLINE]
+        for token in tokenize.generate_tokens(source.readline):
+            if token.type == tokenize.NEWLINE:
+                if said != {tokenize.STRING}:
+                    numbers.append(token.start[0] - 1)
+                said = set()
+            elif token.type not in _SILENT_TOKENS:
+                said.add(token.type)
     except (tokenize.TokenError, SyntaxError):
         return None
+    return numbers

@@ -1,0 +1,1 @@
+"""Reinforcement learning with process rewards: rewards from step scores, and the loop that learns from them."""
