@@ -55,9 +55,7 @@ class Settings(SamplingSettings):
     @model_validator(mode="after")
     def _no_price_in_bisection(self) -> Self:
         if self.search == "binary" and self.rollout_price:
-            raise ValueError(
-                "'rollout_price' is for search all: a probe of a binary search ends when a rollout passes"
-            )
+            raise ValueError("'rollout_price' is for search all: a probe of a binary search ends when a rollout passes")
         return self
 
 

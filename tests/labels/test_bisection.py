@@ -76,10 +76,8 @@ def test_labels_by_hand_passed_revised_and_left_out():
         ]
 
     good, bad = Verdict.PASSED, Verdict.RUNTIME_ERROR
-    rollouts = (
-        rows(1, 1, [bad, good]) + rows(1, 2, [good]) + rows(1, 3, [bad, bad])
+    rollouts = rows(1, 1, [bad, good]) + rows(1, 2, [good]) + rows(1, 3, [bad, bad])
     rollouts += rows(2, 1, [bad] * 2) + rows(2, 0, [bad] * 2)
-    )
     labels, counts = transition_labels(steps, rollouts, programs, 2, LINES)
     values = [[label.mc_value for label in labels if label.solution_idx == index] for index in range(4)]
     assert values == [[1.0] * 5, [1.0, 1.0, 1.0, 0.0, 0.0], [None] * 4 + [0.0], [None] * 5]

@@ -2,8 +2,8 @@
 
 A prefix *holds* if any of up to K completions of it passes. Bisection takes for granted that what is lost stays lost: if a
 prefix does not hold, no longer one does. The empty prefix is taken to hold and the failed program does not, so at most
-ceil(log2(steps)) prefixes are probed. The *transition* is the first step whose prefix does not hold; steps before it are labelled
-1, it and those after it 0. Transition 0 says that no prefix held: the first line is lost, or the problem is too hard.
+ceil(log2(steps)) prefixes are probed. The *transition* is the first step whose prefix does not hold; steps before it are
+labelled 1, it and those after it 0. Transition 0 says that no prefix held: the first line is lost, or the problem is too hard.
 """
 
 from __future__ import annotations
