@@ -10,17 +10,22 @@ boundaries come from Python's own parser:
 * A program without functions is one step.
 * Above ``max_functions`` functions, the last step takes all the rest.
 * A program that Python cannot parse (cut off, another language) is one step, and ``fallback`` says so.
+
+The same holds for the other languages of :mod:`dreamprm_code.languages`, whose boundaries come from their tree-sitter grammars.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from dreamprm_code.languages import PYTHON, Language, language_named
 from dreamprm_code.steps.python_source import Line, function_end, functions_of, lines_of, parse
+from dreamprm_code.steps.tree_source import parse_tree
 
 Granularity = Literal["function", "line", "program"]
 GRANULARITIES: tuple[str, ...] = get_args(Granularity)
@@ -70,7 +75,9 @@ class ProgramSteps(NamedTuple):
         return tuple(step.prefix[start:] for start, step in zip(starts, self.steps, strict=False))
 
 
-def split_program(code: str, max_functions: int | None = 10, granularity: str = "function") -> ProgramSteps:
+def split_program(
+    code: str, max_functions: int | None = 10, granularity: str = "function", language: str = "python"
+) -> ProgramSteps:
     """Split ``code`` into at most ``max_functions`` steps (default 10, as the released code; None: no cap).
 
     ``granularity`` is "function" (the method), "line" (every logical line that holds code: a statement over several lines is
@@ -78,6 +85,7 @@ def split_program(code: str, max_functions: int | None = 10, granularity: str = 
 
     Raises:
         ValueError: ``max_functions`` is below 1 or the granularity unknown.
+        LanguageError: the language is not known, or its grammar not installed.
     """
     if max_functions is not None and max_functions < 1:
         raise ValueError(f"max_functions is {max_functions}; at least one step is needed")
@@ -86,19 +94,37 @@ def split_program(code: str, max_functions: int | None = 10, granularity: str = 
     whole = (ProgramStep(PROGRAM_NAME, code),)
     if granularity == "program":
         return ProgramSteps(whole, None)
-    tree = parse(code)
-    lines = lines_of(code)
-    if granularity == "line":
-        numbers = _code_line_numbers(lines) if tree is not None else None
-        fallback = None if numbers is not None else UNPARSABLE
-        if numbers is None:
-            numbers = [number for number, line in enumerate(lines) if line.text.strip()]
-        ends = [(f"line {number + 1}", lines[number].start + len(lines[number].text.rstrip())) for number in numbers]
-        return ProgramSteps(_steps(code, ends, max_functions) or whole, fallback)
+    find = _python_ends if language == PYTHON.name else functools.partial(_tree_ends, language=language_named(language))
+    ends = find(code, granularity)
+    fallback = None if ends is not None else UNPARSABLE
+    if ends is None:
+        ends = [
+            (f"line {number}", line.start + len(line.text.rstrip()))
+            for number, line in enumerate(lines_of(code) if granularity == "line" else (), 1)
+            if line.text.strip()
+        ]
+    return ProgramSteps(_steps(code, ends, max_functions) or whole, fallback)
+
+
+def _python_ends(code: str, granularity: str) -> list[tuple[str, int]] | None:
+    """Names and ends of a Python program's functions or lines; None if it does not parse."""
+    tree, lines = parse(code), lines_of(code)
     if tree is None:
-        return ProgramSteps(whole, UNPARSABLE)
-    ends = [(function.name, function_end(function, code, lines)) for function in functions_of(tree)]
-    return ProgramSteps(_steps(code, ends, max_functions) or whole, None)
+        return None
+    if granularity == "line":
+        numbers = _code_line_numbers(lines)
+        if numbers is None:
+            return None
+        return [(f"line {number + 1}", lines[number].start + len(lines[number].text.rstrip())) for number in numbers]
+    return [(function.name, function_end(function, code, lines)) for function in functions_of(tree)]
+
+
+def _tree_ends(code: str, granularity: str, language: Language) -> list[tuple[str, int]] | None:
+    """The same for the other languages."""
+    tree = parse_tree(code, language)
+    if tree is None:
+        return None
+    return tree.line_ends() if granularity == "line" else tree.function_ends()
 
 
 def _steps(code: str, ends: Sequence[tuple[str, int]], max_functions: int | None) -> tuple[ProgramStep, ...]:
