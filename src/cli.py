@@ -85,7 +85,9 @@ def parse_settings(cls: type[SettingsT], section: str, description: str, argv: S
     )
     parser.add_argument("--config", type=Path, help="YAML file; its sections 'shared' and this stage's give the defaults")
     for name, field in cls.model_fields.items():
-        parser.add_argument("--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS, **_flag(field))
+        parser.add_argument(
+            "--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS, **_flag(field, cls.decided_by.get(name))
+        )
     found, rest = parser.parse_known_args(argv)
     for flag in rest:
         former = flag.partition("=")[0].removeprefix("--").replace("-", "_")
@@ -105,10 +107,10 @@ def parse_settings(cls: type[SettingsT], section: str, description: str, argv: S
     return settings_from(cls, values | flags, f"{path} and flags" if path else "flags")
 
 
-def _flag(field: FieldInfo) -> dict[str, Any]:
+def _flag(field: FieldInfo, decided_by: str | None = None) -> dict[str, Any]:
     """What argparse must know about a setting."""
     hint = _without_none(field.annotation)
-    default = field.get_default(call_default_factory=True)
+    default = f"by {decided_by}" if decided_by else field.get_default(call_default_factory=True)
     shown = "" if default is None or default is PydanticUndefined else f" (default: {default})"
     help = ((field.description or "") + shown).replace("%", "%%")
     if hint is bool:

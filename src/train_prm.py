@@ -1,7 +1,7 @@
 """Stage 4, first half: train the process reward model, correcting its noisy step labels on the way.
 
     python src/train_prm.py --config configs/demo.yaml
-    python src/train_prm.py --config configs/demo.yaml --learn none --out-dir data/uncorrected
+    python src/train_prm.py --config configs/demo.yaml --method none --out-dir data/uncorrected
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml
     torchrun --nproc-per-node 8 src/train_prm.py --config configs/paper.yaml --backbone Qwen/Qwen2.5-Coder-32B --shard-backbone
 
@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
+from dreamprm_code.bilevel import MethodSettings, TrainSettings, build_training_data, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.bilevel.start import earlier_labels, mixed_with_scores, step_scores
 from dreamprm_code.bilevel.trainer import AUTOCAST
@@ -40,7 +40,7 @@ from dreamprm_code.settings import OneOf
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class Settings(RunSettings, TrainSettings, OutcomeSettings):
+class Settings(RunSettings, MethodSettings):
     out_dir: Path | None = Field(None, description="where the results go (default: data_dir)")
 
     backbone: str = Field(description="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
@@ -118,7 +118,7 @@ def identity_of(settings: Settings) -> dict[str, object]:
         "split_file",
     )  # what they hold is known by the data's fingerprint
     memory = ("gradient_checkpointing", "shard_backbone", "trunk_cache")  # they change no result
-    values = {name: getattr(settings, name) for name in names if name not in (*paths, *memory)}
+    values = {name: getattr(settings, name) for name in names if name not in ("method", *paths, *memory)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
@@ -222,9 +222,12 @@ def main(settings: Settings) -> None:
 
 
 def rows_used(counts: Mapping[str, int]) -> str:
-    """How many rows of each kind were used on each side."""
+    """How many labels and programs with outcomes were used on each side."""
     train, meta = counts["inner_train_outcomes"], counts["inner_meta_outcomes"]
-    inner = f"{counts['inner_labels']} step labels" + (f", {train} + {meta} outcomes (train + meta)" if train + meta else "")
+    inner = f"{counts['inner_labels']} step labels"
+    if train + meta:
+        everywhere = " at every prefix" if counts["inner_outcome_terms"] > train + meta else ""
+        inner += f", {train} + {meta} outcomes (train + meta){everywhere}"
     train, meta = counts["outer_train_outcomes"], counts["outer_meta_outcomes"]
     outer = f"{train} + {meta} outcomes (train + meta)" if train else f"{meta} meta outcomes"
     return f"inner: {inner}; outer: {outer}; validation: {counts['validation_outcomes']} meta outcomes"

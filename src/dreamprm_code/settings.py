@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -52,6 +52,8 @@ class OneOf:
 class FrozenSettings(BaseModel):
     """Settings that were checked when they were made; making them raises SettingsError."""
 
+    decided_by: ClassVar[Mapping[str, str]] = {}  # settings whose default follows from another setting
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     if not TYPE_CHECKING:  # type checkers derive the parameters from the fields
@@ -75,7 +77,7 @@ class FrozenSettings(BaseModel):
         Raises:
             SettingsError: a change that cannot work.
         """
-        return type(self)(**{**dict(self), **changes})
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
 
 def settings_from(cls: type[FrozenSettings], values: Mapping[Any, Any], where: str) -> Any:

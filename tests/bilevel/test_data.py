@@ -57,6 +57,25 @@ def test_shares_part_the_meta_problems_and_leave_validation_as_it_is(encoder):
     assert counts["inner_meta_outcomes"] == 2 * len(inner - set(TRAIN)) and counts["outer_meta_outcomes"] == 2 * len(outer)
 
 
+def test_outcomes_at_every_prefix_stand_beside_the_labels_and_judge_as_whole_programs(encoder):
+    """What the study's arm reads: labelled steps, then each prefix with its program's outcome; outside, whole programs."""
+    data = data_of(encoder, inner_outcomes="both", outer_outcomes="both", both_levels=True, outcome_prefixes="every")
+    assert problems_of(data.inner) == problems_of(data.outer) == {*TRAIN, *META} - problems_of(data.validation)
+    assert not {unit.question_id for unit in data.inner} & problems_of(data.validation)
+    (unit,) = (unit for unit in data.inner if unit.question_id == "t1")
+    rows, read = labels("t1", 1), unit.item.read_at_S.tolist()
+    assert len(unit.rows) == 2 and unit.outcomes == (1.0, 1.0, 1.0) and read[:2] == read[2:4] and unit.num_programs == 1
+    assert unit.item.depths_T[read[2:]].tolist() == [
+        len(sequence) - 1 for sequence in encoder.encode_prefixes(problem("t1", "2024-01-05"), [row.prefix for row in rows])
+    ]
+    name = min({*META} & problems_of(data.inner))
+    (unit,) = (unit for unit in data.inner if unit.question_id == name)
+    assert unit.outcomes == (1.0, 1.0, 1.0, 0.0, 0.0, 0.0) and unit.num_programs == 2
+    assert {unit.outcomes for unit in data.outer if unit.question_id == name} == {(1.0, 0.0)}
+    assert all(len(unit.outcomes) == unit.num_programs for unit in (*data.outer, *data.validation))
+    assert data.counts["inner_outcome_terms"] == 3 * (5 + data.counts["inner_meta_outcomes"])
+
+
 def test_a_program_of_one_step_is_an_outcome(encoder):
     """It has no labelled step. Without outcomes of training programs inside or outside it is left out, and counted."""
     assert data_of(encoder, one_step=True).counts["train_programs_without_use"] == 1

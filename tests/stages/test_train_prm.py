@@ -42,6 +42,7 @@ def config(tmp_path, backbone) -> train_prm.Settings:
         problems=str(tmp_path / "problems.jsonl"),
         windows={"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"]},
         backbone=f"random:{backbone}",
+        method="labels",
         dtype="float32",
         device="cpu",
         inner_only_steps=2,
@@ -83,8 +84,8 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(config):
     assert labels_file.read_bytes() == before
 
 
-def test_upper_none_and_another_output_folder(config, tmp_path):
-    train_prm.main(config.with_changes(learn="none", out_dir=tmp_path / "uncorrected"))
+def test_method_none_and_another_output_folder(config, tmp_path):
+    train_prm.main(config.with_changes(method="none", out_dir=tmp_path / "uncorrected"))
     rows = read_rows(tmp_path / "uncorrected" / "corrected_labels.jsonl", CorrectedLabel)
     assert all(row.corrected_value == row.mc_value for row in rows)
     assert not (config.data_dir / "prm").exists()
@@ -124,6 +125,63 @@ def test_an_orm_then_labels_mixed_with_its_scores_then_a_second_round(config, tm
     _, second = run_with(config, start_labels=again, inner_outcomes="train", learn="none", out_dir=tmp_path / "second")
     assert [row.corrected_value for row in second] == [row.corrected_value for row in mixed]
     assert [row.mc_value for row in second] == [row.mc_value for row in mixed]
+
+
+def test_the_default_method_fits_and_judges_by_every_outcome(config, capsys):
+    given = {name: getattr(config, name) for name in config.model_fields_set - {"method"}}
+    train_prm.main(train_prm.Settings(**given))
+    said = capsys.readouterr().out
+    outcomes = "4 + 4 outcomes (train + meta)"
+    assert f"inner: 8 step labels, {outcomes} at every prefix; outer: {outcomes}; validation: 2 meta outcomes" in said
+    counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
+    assert counts["inner_outcome_terms"] == 3 * (4 + 4)  # programs of three functions
+    assert len(read_rows(config.data_dir / "corrected_labels.jsonl", CorrectedLabel)) == 8
+
+
+RIGHT, WRONG = "def part(a):\n    return a + 1\n", "def part(a):\n    return 7\n"
+ENDS = "\n\ndef main(a):\n    return part(a) * 2\n", "\n\ndef main(a):\n    return 0\n"
+
+
+def test_the_default_method_moves_labels_to_the_truth(config, tmp_path):
+    """Two functions, each right or wrong. A program passes if both are right; the policy writes the second right in 3 of 4.
+
+    So the value of the first is 3/4 or 0. Its labels say that, but 3 of 10 say 1 minus it. The table is to find the truth in
+    the outcomes of 10 programs of other problems and of the 40 programs themselves.
+    """
+    rows, meta, truth = [], [], {}
+    for index in range(60):
+        name = f"t{index // 4 % 10}" if index < 40 else f"m{index % 3}"
+        right, ends = index // 4 % 2 == 0, index % 4 > 0
+        prefixes = [RIGHT if right else WRONG]
+        prefixes.append(prefixes[0] + ENDS[not ends])
+        passed = right and ends
+        if index >= 40:
+            code = prefixes[1]
+            meta.append(solution(name, index, passed).model_copy(update={"code": code, "output": code}))
+            continue
+        truth[name, index, 0] = 0.75 * right
+        correct = 6 * right if index % 10 not in (1, 4, 8) else 8 - 6 * right
+        for template, prefix in zip(labels(name, index), prefixes, strict=False):
+            counts = {"num_rollouts": 1, "num_correct": int(passed)} if template.step_idx else {"num_rollouts": 8}
+            counts = {"num_correct": correct} | counts
+            rows.append(template.model_copy(update={"num_steps": 2, "prefix": prefix, **counts}))
+    write_rows(config.data_dir / "step_labels.jsonl", rows)
+    write_rows(config.data_dir / "meta_solutions.jsonl", meta)
+    names = [f"t{index}" for index in range(10)]
+    dated = [problem(name, "2024-01-05") for name in names] + [problem(f"m{index}", "2024-06-05") for index in range(3)]
+    write_rows(tmp_path / "problems.jsonl", dated)
+    settings = config.with_changes(
+        method="joint", trained_layers=0, readout="mean", scaled=True, lr=0.03, schedule="linear", inner_only_steps=40,
+        bilevel_steps=120, batch_programs=16, outer_programs=16, eval_every=0, checkpoint_every=0,
+    )  # fmt: skip
+    errors = {}
+    for method in ("labels", "joint"):
+        train_prm.main(settings.with_changes(method=method, out_dir=tmp_path / method))
+        found = read_rows(tmp_path / method / "corrected_labels.jsonl", CorrectedLabel)
+        errors[method] = sum(abs(row.corrected_value - truth[row.key]) for row in found) / len(found)
+        errors["Monte-Carlo"] = sum(abs(row.mc_value - truth[row.key]) for row in found) / len(found)
+    assert errors["Monte-Carlo"] > 0.2
+    assert errors["joint"] < 0.5 * errors["Monte-Carlo"] and errors["joint"] < errors["labels"]
 
 
 def test_trained_layers_moves_lora_in_the_last_layers_only(config):
@@ -209,7 +267,7 @@ def nothing_graded(config):
         (None, {"lr_warmup_steps": -1}, "'lr_warmup_steps' is -1"),
         (None, {"trained_layers": 3}, "the backbone has 2 layers"),
         (None, {"max_length": 40}, "no training program"),
-        (None, {"inner_outcomes": "both", "outer_outcomes": "both"}, "cannot both fit and judge"),
+        (None, {"inner_outcomes": "both", "outer_outcomes": "both"}, "fit and judge: set both_levels or folds"),
         (None, {"inner_outcomes": "meta", "inner_share": 0.01}, "no outcome of a meta program is left for the inner level"),
         (None, {"inner_outcomes": "meta", "inner_share": 0.99}, "no graded meta program is left for the outer level"),
         (None, {"inner_outcomes": "meta", "folds": 3}, "3 folds need as many problems"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
+from dreamprm_code.bilevel import METHODS, MethodSettings, Outcomes, TrainSettings, tensor_data, train
+from dreamprm_code.study.arms import ARMS, BEST_ARM, Cell
 from dreamprm_code.study.linear import Columns, Rows, fit, sigmoid
 from dreamprm_code.study.ngrams import LinearPRM
 from dreamprm_code.study.robust import flip_share, forward_correction, generalized_cross_entropy, variance_weights
@@ -61,6 +62,34 @@ def test_outcomes_in_both_levels_equal_the_trainer(toy, tmp_path):
     np.testing.assert_allclose(head.label_R, expected.labels, atol=1e-5)
     with torch.no_grad():
         np.testing.assert_allclose(head.scores_of_all(whole_MF), torch.sigmoid(model(torch.from_numpy(whole_MF))), atol=1e-5)
+
+
+def test_the_chosen_arm_is_the_librarys_default_method(toy, tmp_path):
+    """Outcomes of 5 programs at each of their 1 to 4 prefixes, in both levels: the head and labels of ``bilevel.train``."""
+    step_RF, labels, prefix_AF, outcomes = toy
+    lengths = [2, 3, 1, 4, 2]
+    program_A = np.repeat(np.arange(5), lengths)
+    is_whole_A = np.append(program_A[1:] != program_A[:-1], True)
+    outcome_A, names = outcomes[program_A], [f"q{program}" for program in program_A]
+    whole, every = (
+        Outcomes(torch.from_numpy(prefix_AF[rows]), outcome_A[rows], [names[row] for row in np.flatnonzero(rows)])
+        for rows in (is_whole_A, np.ones(12, bool))
+    )
+    data = tensor_data(torch.from_numpy(step_RF), labels, [16] * 20, whole, inner=every, both_levels=True)
+    shared = {name: value for name, value in settings(outer_lr=0.01, outer_programs=4) if name not in METHODS["joint"]}
+    model = LinearPRM(8)
+    expected = train(MethodSettings(**shared), data, tmp_path, model)
+    columns = Columns.equal_in(np.vstack([step_RF, prefix_AF]))
+    steps, prefixes = Rows.of(columns.reduce(step_RF), labels, 16), Rows.of(columns.reduce(prefix_AF), outcome_A)
+    cell = Cell(
+        settings(outer_programs=4), columns, steps, prefixes, is_whole_A, program_A, (step_RF, prefix_AF[is_whole_A]), 0.1
+    )
+    found = ARMS[BEST_ARM].train(cell)
+    np.testing.assert_allclose(found.label_R, expected.labels, atol=1e-5)
+    assert np.abs(found.label_R - labels).max() > 0.1
+    with torch.no_grad():
+        scores = torch.sigmoid(model(torch.from_numpy(prefix_AF))).numpy()
+    np.testing.assert_allclose(found.head.scores_of_all(prefix_AF), scores, atol=1e-5)
 
 
 def test_an_outer_level_without_outer_rows_is_refused(toy):

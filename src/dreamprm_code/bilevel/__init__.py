@@ -5,11 +5,13 @@ input from the rows of the files, ``tensor_data`` from features; ``noise.py`` ho
 """
 
 from dreamprm_code.bilevel.data import build_training_data
-from dreamprm_code.bilevel.settings import OutcomeSettings, TrainSettings
+from dreamprm_code.bilevel.settings import METHODS, MethodSettings, OutcomeSettings, TrainSettings
 from dreamprm_code.bilevel.trainer import TrainResult, train
 from dreamprm_code.bilevel.units import Outcomes, TrainingData, Unit, tensor_data
 
 __all__ = [
+    "METHODS",
+    "MethodSettings",
     "OutcomeSettings",
     "Outcomes",
     "TrainResult",

@@ -3,14 +3,15 @@
 There are two kinds of scored step: *labelled* steps (those of training programs but the last, with Monte-Carlo labels) and
 whole programs with their unit-test *outcome* (meta programs, and the training programs' last steps).
 
-* inner level: the labelled steps and, beside the paper, the outcomes that ``inner_outcomes`` names;
+* inner level: the labelled steps and, beside the paper, the outcomes that ``inner_outcomes`` names, each at the whole program
+  or (``outcome_prefixes``) at every prefix of it;
 * outer level: the outcomes that ``outer_outcomes`` names (the paper: meta programs);
 * validation: the meta programs of some problems, kept out of both levels; they choose the checkpoint.
 
-A meta problem is on one of these sides, by a stable coin flip. With ``folds`` = K > 1 the outcomes of the outer level's
-problems serve both levels. The problems are dealt to K folds, which take turns as the outer level's data, and *no inner batch
-since the outer step before, the unrolled one among them, holds an outcome of a problem of the fold that judges*: an outcome
-never judges the step that it was fitted in. Earlier steps did fit it, the inner-only ones too, so the parameters are not
+A meta problem is on one of these sides, by a stable coin flip. With ``both_levels`` the outcomes of the outer level's problems
+serve both levels at every step. With ``folds`` = K > 1 they serve both, but in turn: the problems are dealt to K folds, which
+take turns as the outer level's data, and *no inner batch since the outer step before, the unrolled one among them, holds an
+outcome of a problem of the fold that judges*: an outcome never judges the step that it was fitted in. Earlier steps did fit it, the inner-only ones too, so the parameters are not
 independent of the outer data as those of K separate trainings would be. Labelled steps of such problems stay in the batches.
 """
 
@@ -44,7 +45,8 @@ def sides_of(question_ids: Iterable[str], roles: OutcomeSettings, seed: int) -> 
         DataError: a validation split of fewer than two problems.
     """
     ids = sorted(set(question_ids))
-    inner_share = roles.inner_share if roles.inner_outcomes in ("meta", "both") and roles.folds == 1 else 0.0
+    is_parted = roles.inner_outcomes in ("meta", "both") and roles.folds == 1 and not roles.both_levels
+    inner_share = roles.inner_share if is_parted else 0.0
     sides = {}
     for question_id in ids:
         place = coin(question_id, seed) - roles.validation_share
@@ -61,12 +63,15 @@ def sides_of(question_ids: Iterable[str], roles: OutcomeSettings, seed: int) -> 
 
 @dataclass(frozen=True)
 class _Program:
-    """Token sequences of one program's wanted steps: labelled ones with their table rows, and the whole with its outcome."""
+    """Token sequences of one program's wanted steps: ``labelled`` with their table rows, ``judged`` with the outcome."""
 
     labelled: list[StepTokens]
     rows: tuple[int, ...] = ()
-    whole: list[StepTokens] = field(default_factory=list)
+    judged: list[StepTokens] = field(default_factory=list)
     outcomes: tuple[float, ...] = ()
+
+    def with_outcome(self, judged: list[StepTokens], outcome: float) -> _Program:
+        return replace(self, judged=judged, outcomes=(outcome,) * len(judged))
 
 
 def _units(
@@ -76,7 +81,7 @@ def _units(
 
     def unit(question_id: str, group: list[_Program]) -> Unit:
         labelled = [sequence for program in group for sequence in program.labelled]
-        tree = build_tree(labelled + [sequence for program in group for sequence in program.whole])
+        tree = build_tree(labelled + [sequence for program in group for sequence in program.judged])
         return Unit(
             tree,
             rows=tuple(row for program in group for row in program.rows),
@@ -141,10 +146,13 @@ def build_training_data(
     counts: Counter[str] = Counter()
     _check_problems(known, step_labels, meta_solutions)
     in_both = {"train", "both"}
-    if roles.folds == 1 and roles.inner_outcomes in in_both and roles.outer_outcomes in in_both:
+    shares = roles.both_levels or roles.folds > 1
+    if not shares and roles.inner_outcomes in in_both and roles.outer_outcomes in in_both:
         raise DataError(
-            "the outcomes of training programs cannot both fit and judge: set folds, or change inner_outcomes or outer_outcomes"
+            "the outcomes of training programs fit and judge: set both_levels or folds, or change inner_outcomes or "
+            "outer_outcomes"
         )
+    first = 0 if roles.outcome_prefixes == "every" else -1  # of a program's prefixes, for an outcome of the inner level
     by_program: dict[tuple[str, int], list[StepLabel]] = defaultdict(list)
     for label in step_labels:
         by_program[label.question_id, label.solution_idx].append(label)
@@ -166,17 +174,16 @@ def build_training_data(
             continue
         labels = sorted((label for label in labels if label.num_rollouts), key=lambda label: label.step_idx)
         middle = [label for label in labels if not label.is_last and roles.inner_labels]
-        outcome = tuple(label.mc_value for label in labels if label.is_last and label.mc_value is not None)
-        whole = [sequences[-1]] if outcome else []
+        outcome = next((label.mc_value for label in labels if label.is_last), None)
         program = _Program([sequences[label.step_idx] for label in middle], tuple(range(len(keys), len(keys) + len(middle))))
-        if outcome and roles.inner_outcomes in in_both:
+        if outcome is not None and roles.inner_outcomes in in_both:
             counts["inner_train_outcomes"] += 1
-            program = replace(program, whole=whole, outcomes=outcome)
-        if outcome and roles.outer_outcomes in in_both:
+            program = program.with_outcome(sequences[first:], outcome)
+        if judges := outcome is not None and roles.outer_outcomes in in_both:
             counts["outer_train_outcomes"] += 1
-            outer[question_id].append(_Program([], whole=whole, outcomes=outcome))
+            outer[question_id].append(_Program([]).with_outcome(sequences[-1:], outcome))
         if not program.rows and not program.outcomes:
-            counts["train_programs_without_use"] += not (outcome and roles.outer_outcomes in in_both)
+            counts["train_programs_without_use"] += not judges
             continue
         counts["inner_programs"] += 1
         inner[question_id].append(program)
@@ -196,24 +203,25 @@ def build_training_data(
     for question_id, solutions in usable.items():
         for solution in solutions:
             try:
-                sequence = encoder.encode_program(known[question_id], solution.code, max_functions, granularity)[-1]
+                sequences = encoder.encode_program(known[question_id], solution.code, max_functions, granularity)
             except EncodingError:
                 counts["meta_programs_too_long"] += 1
                 continue
-            program = _Program([], whole=[sequence], outcomes=(float(bool(solution.passed)),))
+            outcome = float(bool(solution.passed))
+            program = _Program([]).with_outcome(sequences[-1:], outcome)
             if sides[question_id] == "validation":
                 counts["validation_outcomes"] += 1
                 validation[question_id].append(program)
                 continue
-            shared = roles.folds > 1 and roles.inner_outcomes in {"meta", "both"}
-            if sides[question_id] == "inner" or shared:
+            if sides[question_id] == "inner" or (shares and roles.inner_outcomes in {"meta", "both"}):
                 counts["inner_meta_outcomes"] += 1
-                inner[question_id].append(program)
+                inner[question_id].append(_Program([]).with_outcome(sequences[first:], outcome))
             if sides[question_id] == "outer" and roles.outer_outcomes in {"meta", "both"}:
                 counts["outer_meta_outcomes"] += 1
                 outer[question_id].append(program)
 
     counts["inner_labels"] = len(keys)
+    counts["inner_outcome_terms"] = sum(len(program.outcomes) for programs in inner.values() for program in programs)
     counts.update(dict.fromkeys(OUTCOME_COUNTS, 0))
     _check_sides(roles, has_outer, keys, inner, outer, counts)
     counts["statements_shortened"] = encoder.counts["statements_shortened"]

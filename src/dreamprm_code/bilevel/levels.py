@@ -69,11 +69,15 @@ class InnerLevel:
 
 @dataclass
 class OuterLevel:
-    """``optimizer`` moves the table's learned values; ``prior_strength`` and ``agreement`` pull them (see tables.py)."""
+    """``optimizer`` moves the table's learned values; ``prior_strength`` and ``agreement`` pull them (see tables.py).
+
+    ``score_sd`` is what ``agreement`` takes the error of the PRM's scores to be.
+    """
 
     optimizer: torch.optim.Optimizer
     loss: str = "bce"
     prior_strength: float = 0.0
     agreement: float = 0.0
+    score_sd: float = 0.2
     last_loss: float = float("nan")
     last_gradient_R: Tensor | None = None

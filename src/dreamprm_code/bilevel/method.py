@@ -5,8 +5,9 @@ theta are the parameters that move (LoRA and head), Y the table of labels that a
     inner level   theta*(Y) = argmin L(theta, Y),   L = (1/N) sum_i w_i l(z_i(theta), y_i)     prefixes with noisy labels y_i
     outer level   Y = argmin M(theta*(Y)),          M = (1/K) sum_j l(z_j(theta), o_j)         whole programs with outcomes o_j
 
-Beside the paper, L may hold outcomes: a l(z_j, o_j) for each program, and b log(1 + e^(z_f - z_p)) for pairs of a failed and a
-passed program of a problem (levels.py). N counts these programs. They are constants: only labelled rows are corrected.
+Beside the paper, L may hold outcomes: a l(z_j, o_j) for each program (or for each prefix j of it, with its outcome), and
+b log(1 + e^(z_f - z_p)) for pairs of a failed and a passed program of a problem (levels.py). N counts these terms, pairs apart.
+They are constants: only labelled rows are corrected.
 
 theta*(Y) is unrolled by one optimizer step on one batch of N rows. :func:`bilevel_step` takes it, then corrects the batch:
 
@@ -210,5 +211,5 @@ def settle(inner: InnerLevel, outer: OuterLevel, batch: Batch) -> None:
     rows = inner.passes.rows(batch.units)
     inner.table.pull_to_prior(rows, outer.prior_strength * outer.optimizer.param_groups[0]["lr"])
     if outer.agreement > 0.0:
-        inner.table.pull_to_posterior(rows, inner.scores_of(batch)[rows], outer.agreement)
+        inner.table.pull_to_posterior(rows, inner.scores_of(batch)[rows], outer.agreement, outer.score_sd)
     inner.table.project()

@@ -1,8 +1,10 @@
-"""Every number of a training run."""
+"""Every number of a training run, and the methods: named sets of the settings that say what serves where."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -75,6 +77,7 @@ class TrainSettings(FrozenSettings):
         description="per outer step, labels move this share of the way to what their MC value and the PRM together say "
         "(tables.py)",
     )
+    score_sd: float = Field(0.2, gt=0, description="what agreement takes the PRM's error to be (standard deviation of scores)")
 
     eval_every: int = Field(
         25,
@@ -114,11 +117,18 @@ class OutcomeSettings(FrozenSettings):
         "none",
         description="outcomes that the inner level reads too: of training programs, of a share of the meta problems",
     )
+    outcome_prefixes: Literal["whole", "every"] = Field(
+        "whole", description="what the inner level fits to an outcome: the whole program, or each of its prefixes"
+    )
     outer_outcomes: Literal["meta", "train", "both"] = Field(
         "meta", description="outcomes that the outer level reads: of meta programs, of the training programs"
     )
+    both_levels: bool = Field(False, description="outcomes of the inner level serve the outer one too, all at once")
     inner_share: float = Field(
-        0.375, gt=0, lt=1, description="share of the meta problems that serves the inner level, if inner_outcomes has any"
+        0.375,
+        gt=0,
+        lt=1,
+        description="share of the meta problems that serves the inner level, if inner_outcomes has any and not both_levels",
     )
     validation_share: float = Field(
         0.25, ge=0, lt=1, description="share of the meta problems held out to choose the checkpoint; 0 = keep the last"
@@ -131,3 +141,39 @@ class OutcomeSettings(FrozenSettings):
 
 
 PUBLISHED_ROLES = OutcomeSettings()
+
+_FITTED: dict[str, Any] = {"inner_outcomes": "both", "outer_outcomes": "both", "both_levels": True}
+
+METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "joint": {"learn": "labels", "outcome_prefixes": "every", **_FITTED, "agreement": 0.5, "score_sd": 0.1},
+        "pool": {"learn": "none", "outcome_prefixes": "every", **_FITTED},
+        "orm": {"learn": "none", "inner_labels": False, **_FITTED},
+        "labels": {"learn": "labels"},
+        "weights": {"learn": "weights"},
+        "none": {"learn": "none"},
+    }
+)
+"""What a method sets; all else is as published. docs/training.md has them as a table, docs/studies.md compares them."""
+
+
+class MethodSettings(TrainSettings, OutcomeSettings):
+    """Both, with a word for the whole: ``method`` gives the settings of :data:`METHODS` unless they are given themselves."""
+
+    decided_by: ClassVar[Mapping[str, str]] = {name: "method" for values in METHODS.values() for name in values}
+
+    method: Annotated[str, OneOf(tuple(METHODS))] = Field(
+        "joint",
+        description="joint: outcomes at every prefix fitted beside the labels, which are corrected meanwhile; pool: the same "
+        "without correction; orm: outcomes alone; labels: as published; weights: as released; none: step labels as they are. "
+        "Each is a set of the settings below, which override it",
+    )
+
+    @model_validator(mode="after")
+    def _as_the_method_says(self) -> Self:
+        for name, value in METHODS[self.method].items():
+            if name not in self.model_fields_set:
+                self.__dict__[name] = value  # not a setting that was given: with_changes may choose another method
+        if self.pair_weight > 0.0 and self.outcome_prefixes == "every":
+            raise ValueError("pair_weight compares whole programs: set outcome_prefixes whole")
+        return self

@@ -86,8 +86,11 @@ class Table(nn.Module):
             factor = (1.0 - rate / self.sd_R[rows]).clamp(min=0.0)
             self.value_R[rows] = self.start_R[rows] + factor * (self.value_R[rows] - self.start_R[rows])
 
-    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float) -> None:
-        """Labels only: the batch's labels move ``share`` of the way to what Monte-Carlo value and PRM together say."""
+    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float, score_sd: float) -> None:
+        """Labels only: the batch's labels move ``share`` of the way to what Monte-Carlo value and PRM together say.
+
+        ``score_sd`` is what :func:`posterior_value` takes the error of the scores to be.
+        """
 
     @torch.no_grad()
     def movement(self) -> dict[str, float]:
@@ -121,8 +124,8 @@ class LabelTable(Table):
         return self.label_R[rows]
 
     @torch.no_grad()
-    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float) -> None:
-        target_N = posterior_value(self.mc_value_R[rows], self.sd_R[rows], score_N.to(self.mc_value_R.dtype))
+    def pull_to_posterior(self, rows: Tensor, score_N: Tensor, share: float, score_sd: float) -> None:
+        target_N = posterior_value(self.mc_value_R[rows], self.sd_R[rows], score_N.to(self.mc_value_R.dtype), score_sd)
         self.label_R[rows] = torch.lerp(self.label_R[rows], target_N, share)
 
 

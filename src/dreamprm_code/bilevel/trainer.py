@@ -122,7 +122,8 @@ class BiLevelRun:
         if settings.learn != "none":
             assert self.table.value_R is not None
             optimizer = _optimizer(settings.outer_optimizer, [self.table.value_R], settings.outer_lr, 0.0)
-            self.outer = OuterLevel(optimizer, settings.loss, settings.prior_strength, settings.agreement)
+            pulls = settings.prior_strength, settings.agreement, settings.score_sd
+            self.outer = OuterLevel(optimizer, settings.loss, *pulls)
             folds = [[unit for unit in data.outer if max(0, unit.fold) == fold] for fold in range(data.num_folds)]
             self.outer_batches = [Batches(fold, settings.outer_programs, settings.seed + 1) for fold in folds]
         self.betty: Any = self._betty() if is_bettys else None

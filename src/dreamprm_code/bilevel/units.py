@@ -142,21 +142,24 @@ def tensor_data(
     inner: Outcomes | None = None,
     validation: Outcomes | None = None,
     folds: int = 1,
+    both_levels: bool = False,
     programs_per_unit: int = 1,
 ) -> TrainingData:
     """Data for a model that maps [S, F] to logit_S: toys, and studies with known truth.
 
     One unit per labelled row (there may be none) and per program. ``inner`` are outcomes that the inner level reads beside the
-    labels, in units of ``programs_per_unit`` programs of one problem (pairs are formed within a unit). With ``folds`` > 1 the
-    problems of ``outer`` are dealt to that many folds, and ``inner`` may hold them too.
+    labels, in units of ``programs_per_unit`` programs of one problem (pairs are formed within a unit). They may be those of
+    ``outer`` with ``both_levels``, or with ``folds`` > 1: then the problems of ``outer`` are dealt to that many folds.
 
     Raises:
         DataError: a fold would be empty, or without folds a problem stands on both sides.
     """
     outer_ids = list(outer.question_ids) if outer else []
     dealt = fold_of_each(outer_ids, folds) if folds > 1 else {}
-    if folds == 1 and inner is not None and (both := sorted(set(inner.question_ids) & set(outer_ids))):
-        raise DataError(f"outcomes of problem {both[0]} stand in both levels ({len(both)} such problems): use folds")
+    if folds == 1 and not both_levels and inner is not None and (both := sorted(set(inner.question_ids) & set(outer_ids))):
+        raise DataError(
+            f"outcomes of problem {both[0]} stand in both levels ({len(both)} such problems): use both_levels or folds"
+        )
     return TrainingData(
         keys=tuple((f"row{index}", 0, 0) for index in range(len(features_RF))),
         mc_value=tuple(float(value) for value in mc_value),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamprm_code.bilevel import TrainSettings
+from dreamprm_code.bilevel import METHODS, TrainSettings
 from dreamprm_code.bilevel.noise import mixed_labels
 from dreamprm_code.study.controlled import ControlledProgram
 from dreamprm_code.study.linear import Array, Columns, Head, Rows, Slope, fit
@@ -48,9 +48,9 @@ class Cell:
         return self.steps.at(np.arange(0))
 
     def fit(self, steps: Rows, outcomes: Rows | None = None, outer: Rows | None = None, **settings: Any) -> Head:
-        """Train a head; ``share`` of the inner steps (default all), ``slope``, ``on_step``, ``score_sd`` as in :func:`fit`."""
+        """Train a head; ``share`` of the inner steps (default all), ``slope`` and ``on_step`` as in :func:`fit`."""
         share = settings.pop("share", 1.0)
-        passed_on = {name: settings.pop(name) for name in ("slope", "on_step", "score_sd") if name in settings}
+        passed_on = {name: settings.pop(name) for name in ("slope", "on_step") if name in settings}
         changes = {
             "learn": "none",
             "inner_only_steps": round(share * self.training.inner_only_steps),
@@ -144,14 +144,15 @@ def _retrained(cell: Cell) -> Trained:
 
 def _joint(cell: Cell, rows: Rows, **settings: Any) -> Trained:
     """Outcomes in both levels at once."""
-    head = cell.fit(cell.steps, rows, outer=cell.whole, learn="labels", **({"agreement": cell.agreement} | settings))
+    settings = {"learn": "labels", "agreement": cell.agreement} | settings
+    head = cell.fit(cell.steps, rows, outer=cell.whole, **settings)
     return Trained(head, head.label_R)
 
 
 def _best(cell: Cell, **settings: Any) -> Trained:
-    return _joint(
-        cell, cell.prefixes, **({"agreement": 0.5, "score_sd": 0.1, "outer_lr": 0.5 * cell.training.outer_lr} | settings)
-    )
+    """The library's method ``joint``, with its own outer learning rate and not that of ``labels`` here."""
+    method = {name: value for name, value in METHODS["joint"].items() if name in TrainSettings.model_fields}
+    return _joint(cell, cell.prefixes, **(method | {"outer_lr": 0.5 * cell.training.outer_lr} | settings))
 
 
 def _split_joint(cell: Cell) -> Trained:

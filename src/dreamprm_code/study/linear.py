@@ -178,14 +178,12 @@ def fit(
     outer: Rows | None = None,
     slope: Slope | None = None,
     on_step: Callable[[int, Callable[[], Head]], None] | None = None,
-    score_sd: float = 0.2,
 ) -> Head:
     """A linear head from zero: ``steps`` and ``outcomes`` in one inner pool; ``outer`` corrects the labels of ``steps``.
 
-    Of ``training`` it reads learn, both step counts, window sizes, learning rates, schedule, agreement and seed, and does what
-    ``bilevel.train`` does with Adam, without decay and clipping. ``slope`` is another loss for the training steps.
-    ``on_step(step, head)`` is called after each step; ``head()`` is the head then. ``score_sd`` is what ``posterior_value``
-    takes the error of scores to be.
+    Of ``training`` it reads learn, both step counts, window sizes, learning rates, schedule, agreement, score_sd and seed, and
+    does what ``bilevel.train`` does with Adam, without decay and clipping. ``slope`` is another loss for the training steps.
+    ``on_step(step, head)`` is called after each step; ``head()`` is the head then.
 
     Raises:
         ValueError: an outer level without outer rows, or with another loss than cross-entropy.
@@ -201,7 +199,7 @@ def fit(
     windows = window_rows(len(label_P), min(training.batch_programs, len(label_P)), training.total_steps, training.seed)
     table = None
     if training.learn != "none" and outer is not None:
-        table = _Table(training, steps, outer, label_P, weight_P, score_sd)
+        table = _Table(training, steps, outer, label_P, weight_P)
 
     def fitted() -> Head:
         return Head(columns, head.value.copy(), label_P[: len(steps)].copy(), weight_P[: len(steps)].copy())
@@ -226,8 +224,8 @@ def fit(
 class _Table:
     """The outer level: labels or weights of the training steps, changed in place in the pool's arrays."""
 
-    def __init__(self, training: TrainSettings, steps: Rows, outer: Rows, label_P: Array, weight_P: Array, score_sd: float):
-        self.training, self.outer, self.num_steps, self.score_sd = training, outer, len(steps), score_sd
+    def __init__(self, training: TrainSettings, steps: Rows, outer: Rows, label_P: Array, weight_P: Array):
+        self.training, self.outer, self.num_steps = training, outer, len(steps)
         self.label_P, self.weight_P, self.mc_value_R = label_P, weight_P, steps.label_R.copy()
         num_rollouts = torch.full((len(steps),), steps.num_rollouts)
         self.sd_R = binomial_sd(torch.from_numpy(self.mc_value_R), num_rollouts).numpy()
@@ -255,7 +253,7 @@ class _Table:
         self.adam.move(grad_R, scheduled(training.outer_lr, step, 0, training.bilevel_steps, training.schedule))
         if training.agreement > 0.0:
             mc_value, sd, score = (torch.from_numpy(a) for a in (self.mc_value_R[rows], self.sd_R[rows], score_N[is_step]))
-            target = posterior_value(mc_value, sd, score.double(), self.score_sd).numpy()
+            target = posterior_value(mc_value, sd, score.double(), training.score_sd).numpy()
             value_R[rows] += training.agreement * (target - value_R[rows])
         np.clip(value_R, 0.0, self.high, out=value_R)
         self.into_P[: self.num_steps] = value_R
