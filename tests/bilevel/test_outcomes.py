@@ -149,7 +149,7 @@ def test_folds_are_of_equal_size_and_need_enough_problems():
     with pytest.raises(DataError, match="found 2"):
         fold_of_each(names[:2], 3)
     one = torch.ones(1, 1)
-    with pytest.raises(DataError, match="use folds"):
+    with pytest.raises(DataError, match="use both_levels or folds"):
         tensor_data(one, [0.5], [4], Outcomes(one, [1.0], ["m0"]), inner=Outcomes(one, [1.0], ["m0"]))
 
 

@@ -11,8 +11,9 @@ whole programs with their unit-test *outcome* (meta programs, and the training p
 A meta problem is on one of these sides, by a stable coin flip. With ``both_levels`` the outcomes of the outer level's problems
 serve both levels at every step. With ``folds`` = K > 1 they serve both, but in turn: the problems are dealt to K folds, which
 take turns as the outer level's data, and *no inner batch since the outer step before, the unrolled one among them, holds an
-outcome of a problem of the fold that judges*: an outcome never judges the step that it was fitted in. Earlier steps did fit it, the inner-only ones too, so the parameters are not
-independent of the outer data as those of K separate trainings would be. Labelled steps of such problems stay in the batches.
+outcome of a problem of the fold that judges*: an outcome never judges the step that it was fitted in. Earlier steps did fit
+it, the inner-only ones too, so the parameters are not independent of the outer data as those of K separate trainings would be.
+Labelled steps of such problems stay in the batches.
 """
 
 from __future__ import annotations
