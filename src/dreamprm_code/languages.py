@@ -32,24 +32,52 @@ class Grammar:
 
 
 @dataclass(frozen=True)
+class Toolchain:
+    """How a program is built once, and then run for each test, in an empty folder.
+
+    ``source`` is the file in which its text lies, unless one of ``named`` (pattern, file name from its groups) is found in it.
+    ``build`` leaves the file ``made``: with an empty ``run`` that is executed, else it lies in the folder of every test. If it
+    is a folder of Java's classes, it becomes a jar. The first word of a command is one of ``commands``, looked for on the
+    PATH. In commands and environment ``{source}``, ``{tmp}`` (a folder), ``{memory_mb}`` (the limit) and ``{stack_kb}`` are
+    filled in.
+
+    ``is_vm``: it reserves far more addresses than it uses, so the kernel bounds only what may be written to.
+    ``folders`` are patterns of what it reads besides its own and the system's folders.
+    """
+
+    commands: tuple[str, ...]
+    debian: str
+    conda: str
+    source: str
+    build: tuple[str, ...]
+    made: str
+    run: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
+    is_vm: bool = False
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Language:
     """``title`` is its name in prompts, ``fences`` the tags of its code blocks, ``suffix`` that of its files.
 
-    ``grammar`` is None for Python alone, which Python's own parser splits.
+    Python alone has no ``grammar`` (its own parser splits it) and no ``toolchain`` (the grader's interpreter runs it).
     """
 
     name: str
     title: str
     suffix: str
     fences: tuple[str, ...]
-    grammar: Grammar | None
+    grammar: Grammar | None = None
+    toolchain: Toolchain | None = None
 
 
 def _kinds(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PYTHON = Language("python", "Python", ".py", ("python", "py", "python3"), None)
+PYTHON = Language("python", "Python", ".py", ("python", "py", "python3"))
 
 LANGUAGES: dict[str, Language] = {
     language.name: language
@@ -67,6 +95,14 @@ LANGUAGES: dict[str, Language] = {
                 bindings=_kinds("declaration"),
                 has_macros=True,
             ),
+            Toolchain(
+                commands=("g++",),
+                debian="g++",
+                conda="gxx",
+                source="main.cpp",
+                build=("g++", "-std=gnu++20", "-O2", "-w", "-fdiagnostics-color=never", "-o", "main", "{source}"),
+                made="main",
+            ),
         ),
         Language(
             "java",
@@ -78,6 +114,30 @@ LANGUAGES: dict[str, Language] = {
                 functions=_kinds("method_declaration constructor_declaration compact_constructor_declaration"),
                 values=_kinds("lambda_expression"),
                 bindings=_kinds("field_declaration"),
+            ),
+            Toolchain(
+                commands=("javac", "java"),
+                debian="default-jdk-headless",
+                conda="openjdk",
+                source="Main.java",
+                build=(
+                    *("javac", "-J-Xmx1g", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1", "-J-XX:-UsePerfData"),
+                    *("-encoding", "UTF-8", "-proc:none", "-nowarn", "-Xlint:none", "-d", "classes", "{source}"),
+                ),
+                made="classes",
+                run=(
+                    *("java", "-Xmx{memory_mb}m", "-Xss128m", "-XX:+UseSerialGC", "-XX:-UsePerfData"),
+                    *("-XX:ErrorFile=/dev/null", "-jar", "classes"),
+                ),
+                # The file must have the name of its public class.
+                named=(
+                    (
+                        r"\bpublic\s+(?:(?:final|abstract|sealed|strictfp)\s+)*(?:class|interface|enum|record)\s+(\w+)",
+                        r"\1.java",
+                    ),
+                ),
+                is_vm=True,
+                folders=("/etc/java-*-openjdk",),
             ),
         ),
         Language(
@@ -91,6 +151,17 @@ LANGUAGES: dict[str, Language] = {
                 values=_kinds("arrow_function function_expression generator_function"),
                 bindings=_kinds("lexical_declaration variable_declaration expression_statement field_definition"),
             ),
+            Toolchain(
+                commands=("node",),
+                debian="nodejs",
+                conda="nodejs",
+                source="main.js",
+                build=("node", "--check", "{source}"),
+                made="{source}",
+                run=("node", "--stack-size={stack_kb}", "--max-old-space-size={memory_mb}", "{source}"),
+                named=((r"^(?:import\b(?!\s*[(.])|export\b)", "main.mjs"),),
+                is_vm=True,
+            ),
         ),
         Language(
             "go",
@@ -103,6 +174,19 @@ LANGUAGES: dict[str, Language] = {
                 values=_kinds("func_literal"),
                 bindings=_kinds("var_declaration"),
             ),
+            Toolchain(
+                commands=("go",),
+                debian="golang-go",
+                conda="go",
+                source="main.go",
+                build=("go", "build", "-o", "main", "{source}"),
+                made="main",
+                environment=(
+                    *(("GOCACHE", "{tmp}/cache"), ("GOPATH", "{tmp}/path"), ("GOTMPDIR", "{tmp}"), ("GO111MODULE", "off")),
+                    *(("CGO_ENABLED", "0"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOMAXPROCS", "2")),
+                ),
+                is_vm=True,
+            ),
         ),
         Language(
             "rust",
@@ -110,6 +194,14 @@ LANGUAGES: dict[str, Language] = {
             ".rs",
             ("rust", "rs"),
             Grammar("tree_sitter_rust", functions=_kinds("function_item"), values=_kinds("closure_expression")),
+            Toolchain(
+                commands=("rustc", "cc"),
+                debian="rustc",
+                conda="rust",
+                source="main.rs",
+                build=("rustc", "--edition=2021", "-O", "--cap-lints=allow", "--color=never", "-o", "main", "{source}"),
+                made="main",
+            ),
         ),
     )
 }

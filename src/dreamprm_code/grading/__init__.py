@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dreamprm_code.grading.grader import Grader, GradeRequest, GradeResult
@@ -44,15 +45,15 @@ def open_grader(
         yield grader
 
 
-def grade(problem: Problem, code: str, settings: GraderSettings | None = None) -> GradeResult:
+def grade(problem: Problem, code: str, settings: GraderSettings | None = None, language: str = "python") -> GradeResult:
     """The verdict on one program; starts a worker for it (0.1 s), so use a :class:`Grader` for many.
 
     Raises:
         TestCaseError: the problem's tests cannot be decoded.
-        GradingError: programs cannot be isolated here.
+        GradingError: programs cannot be isolated here, or the language's compiler is missing.
     """
-    with Grader(settings) as grader:
-        return grader.submit(GradeRequest(problem.question_id, problem, code)).result()
+    with Grader(replace(settings or GraderSettings(), languages=(language,))) as grader:
+        return grader.submit(GradeRequest(problem.question_id, problem, code, language)).result()
 
 
 __all__ = ["GradeRequest", "GradeResult", "Grader", "GraderSettings", "GradingError", "grade", "open_grader"]

@@ -19,6 +19,7 @@ from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
 from dreamprm_code.grading.sandbox.judge import LIMITS
 from dreamprm_code.grading.worker import DecodedProblem
+from dreamprm_code.languages import PYTHON, language_named
 from dreamprm_code.problems import ProblemTests, test_cases
 from dreamprm_code.records import Problem, Verdict
 
@@ -34,6 +35,7 @@ class GradeRequest(NamedTuple):
     key: Hashable
     problem: Problem
     code: str
+    language: str = "python"
 
 
 class GradeResult(NamedTuple):
@@ -153,14 +155,16 @@ class Grader:
 
         Raises:
             TestCaseError: the problem's tests cannot be decoded.
-            GradingError: the grader is not open, or had to end.
+            GradingError: the grader is not open, or had to end; or its settings do not name the program's language.
         """
         future: Future[GradeResult] = Future()
         problem = self._decode(request.problem)
-        if problem.fault:
-            future.set_result(GradeResult(request.key, *_ungraded(problem, problem.fault)))
+        fault = problem.fault or self._cannot_judge(problem, request.language)
+        if fault:
+            future.set_result(GradeResult(request.key, *_ungraded(problem, fault)))
             return future
-        identity = (problem.key, hashlib.sha256(request.code.encode("utf-8", "surrogatepass")).digest())
+        digest = hashlib.sha256(request.code.encode("utf-8", "surrogatepass")).digest()
+        identity = (problem.key, request.language, digest)
         with self._lock:
             if self._pool is None:
                 raise GradingError(self._closed_because)
@@ -168,7 +172,7 @@ class Grader:
             if known is None:
                 job = self._running.get(identity)
                 if job is None:
-                    job = self._running[identity] = _Job(problem, request.code, identity=identity)
+                    job = self._running[identity] = _Job(problem, request.code, request.language, identity=identity)
                     self._pool.put(job)
                 job.requests.append((request.key, future))
         if known is not None:
@@ -178,6 +182,18 @@ class Grader:
     def grade(self, requests: Iterable[GradeRequest]) -> Iterator[GradeResult]:
         """Results in completion order; holds a bounded number of requests, however many come."""
         return results_in_completion_order(self.submit, requests, self.settings.workers)
+
+    def _cannot_judge(self, problem: DecodedProblem, language: str) -> str:
+        """Why a problem cannot be judged by programs of a language; "" if it can.
+
+        Raises:
+            GradingError: the settings do not name the language.
+        """
+        if language not in self.settings.languages:
+            raise GradingError(f"a {language} program for a grader whose languages are {', '.join(self.settings.languages)}")
+        if language != PYTHON.name and problem.func_name is not None:
+            return f"its tests call a function, which they can in Python only, not in {language_named(language).title}"
+        return ""
 
     def _decode(self, problem: Problem) -> DecodedProblem:
         """A problem's tests, decoded once."""

@@ -47,6 +47,9 @@ class GraderSettings:
     ``keep_outputs`` adds fingerprints of the outputs on public tests to the results; for these the remaining public tests are
     run after a failure, too, unless a limit was the failure. ``keep_results`` gives what functions returned, as JSON, in the
     place of fingerprints and for every test: to compute expected results with a reference program.
+
+    ``languages`` are those of the programs that will come (:mod:`dreamprm_code.languages`): when the grader opens, it looks for
+    their compilers. ``build_cpu_limit_s`` and ``build_memory_limit_mb`` bound a compiler.
     """
 
     workers: int = 1
@@ -57,11 +60,14 @@ class GraderSettings:
     output_limit_mb: int = 16
     file_limit_mb: int = 64
     processes: int = 64
+    build_cpu_limit_s: float = 30.0
+    build_memory_limit_mb: int = 2048
     all_tests: bool = False
     keep_outputs: bool = False
     keep_results: bool = False
     isolation: str = "auto"
     compat: str = "none"
+    languages: tuple[str, ...] = ("python",)
 
     def __post_init__(self) -> None:
         for name in (
@@ -72,6 +78,8 @@ class GraderSettings:
             "output_limit_mb",
             "file_limit_mb",
             "processes",
+            "build_cpu_limit_s",
+            "build_memory_limit_mb",
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise GradingError(f"{name} is {getattr(self, name)}; it must be a finite number above 0")
@@ -79,6 +87,8 @@ class GraderSettings:
             raise GradingError(f"sleep_limit_s is {self.sleep_limit_s}; it must be a finite number above 0")
         if self.compat not in COMPAT_MODES:
             raise GradingError(f"compat is {self.compat!r}; choose from {', '.join(COMPAT_MODES)}")
+        if self.compat != "none" and self.languages != ("python",):
+            raise GradingError(f"compat {self.compat} is about Python programs only, not {', '.join(self.languages)}")
         self.levels()
 
     def levels(self) -> tuple[str, ...]:
@@ -105,6 +115,8 @@ class GraderSettings:
             output=self.output_limit_mb << 20,
             file=self.file_limit_mb << 20,
             processes=self.processes,
+            build_cpu=self.build_cpu_limit_s,
+            build_memory=self.build_memory_limit_mb << 20,
         )
 
 

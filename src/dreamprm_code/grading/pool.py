@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dreamprm_code.grading.grader_settings import GraderSettings, GradingError
+from dreamprm_code.grading.toolchains import find_toolchains
 from dreamprm_code.grading.worker import DecodedProblem, Worker
 
 JOBS_PER_WORKER = 2
@@ -30,6 +31,7 @@ _MOST_FAILED_STARTS = 6
 class Job:
     problem: DecodedProblem
     code: str
+    language: str = "python"
     failures: int = 0
 
 
@@ -44,6 +46,7 @@ class WorkerPool:
         ended: Callable[[Exception | None], None],
     ):
         self._settings, self._done, self._ended = settings, done, ended
+        self._toolchains = find_toolchains(settings.languages)
         self._lock = threading.Lock()
         self._pending: deque[Job] = deque()
         self._workers: list[Worker] = []
@@ -127,7 +130,7 @@ class WorkerPool:
                 self._selector.modify(worker.socket, events, worker)
 
     def _start_worker(self) -> None:
-        worker = Worker(self._settings)
+        worker = Worker(self._settings, self._toolchains)
         self._workers.append(worker)
         self._selector.register(worker.socket, selectors.EVENT_READ, worker)
 
@@ -151,7 +154,7 @@ class WorkerPool:
                     return
                 job = self._pending.popleft()
             self._num_jobs += 1
-            worker.start(self._num_jobs, job, job.problem, job.code, self._settings.all_tests)
+            worker.start(self._num_jobs, job, job.problem, self._settings.all_tests, job.code, job.language)
 
     def _hear(self, worker: Worker) -> None:
         try:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from dreamprm_code.grading.grader_settings import GraderSettings
 from dreamprm_code.grading.sandbox.compare import Tolerance
+from dreamprm_code.grading.toolchains import Toolchains
 
 _START = Path(__file__).with_name("worker_start.py")
 _END_S = 10.0
@@ -54,7 +55,7 @@ class Worker:
     """One worker process; not thread-safe, and ends with the thread that made it. ``jobs`` holds what it was sent and has not
     answered, oldest first; ``heard`` is when it last gave a sign of life (or was given its first job)."""
 
-    def __init__(self, settings: GraderSettings):
+    def __init__(self, settings: GraderSettings, toolchains: Toolchains):
         limits = settings.limits()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -82,6 +83,8 @@ class Worker:
             "official": settings.compat == "livecodebench",
             "keep_outputs": settings.keep_outputs,
             "keep_results": settings.keep_results,
+            "toolchains": toolchains.commands,
+            "shown": toolchains.folders,
         }
         self._send(message)
 
@@ -107,7 +110,7 @@ class Worker:
         except OSError:
             self._unsent.clear()
 
-    def start(self, job_number: int, job: Any, problem: DecodedProblem, code: str, all_tests: bool) -> None:
+    def start(self, job_number: int, job: Any, problem: DecodedProblem, all_tests: bool, code: str, language: str) -> None:
         """Queue a program; ``job`` is the caller's own note about it."""
         if not self.jobs:
             self.heard = time.monotonic()
@@ -124,7 +127,7 @@ class Worker:
                 number, num_bytes = self._problems.popitem(last=False)[1]
                 self._problem_bytes -= num_bytes
                 self._send(("forget", number))
-        self._send(("grade", job_number, self._problems[problem.key][0], code, all_tests))
+        self._send(("grade", job_number, self._problems[problem.key][0], code, all_tests, language))
 
     def receive(self) -> list[list[Any]]:
         """Messages that have come. Raises EOFError if the worker has died."""

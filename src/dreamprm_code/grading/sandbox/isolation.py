@@ -34,6 +34,7 @@ _INNER_ID = 1000
 _CAP_DAC_READ_SEARCH = 2
 _CAP_CHECKPOINT_RESTORE = 40
 _MIB = 1 << 20
+_SPARE_DATA = 4 << 30
 
 _FS_READ = 0b1101  # execute, read a file, read a folder
 _FS_EXECUTE_READ_FILE = 0b0101
@@ -57,12 +58,22 @@ def interpreter_folders() -> list[str]:
     return sorted(path for path in found if path != "/" and not any(_is_inside(path, other) for other in _SYSTEM_FOLDERS))
 
 
+def _with_interpreter(shown: tuple[str, ...]) -> list[str]:
+    """The interpreter's folders, and of the others those that lie neither in them nor in the system's."""
+    found = interpreter_folders()
+    for path in sorted(shown):  # a folder before what lies in it
+        if not any(_is_inside(path, other) for other in (*found, *_SYSTEM_FOLDERS)):
+            found = [*(other for other in found if not _is_inside(other, path)), path]
+    return found
+
+
 def _is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
-    """Leave the host behind; the caller comes back as the first process of a new pid namespace, in a child.
+def enter_namespaces(memory_folder_bytes: int, shown: tuple[str, ...] = ()) -> Sandbox:
+    """Leave the host behind, but for the system, the interpreter and the folders ``shown``; the caller comes back as the first
+    process of a new pid namespace, in a child.
 
     The parent, outside that pid namespace, keeps the right to mount: it makes a new box when it is asked to, and ends with
     the child, never to return. The caller must have one thread.
@@ -71,7 +82,7 @@ def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
     if as_root:
         # The interpreter may lie where only root may look: mount it before the privileges go.
         sc.unshare(sc.CLONE_NEWNS)
-        _build_root()
+        _build_root(shown)
         _drop_to(_UNPRIVILEGED_ID)
     sc.prctl(sc.PR_SET_DUMPABLE, 1)  # or /proc/self/uid_map would belong to root
     uid, gid = os.geteuid(), os.getegid()
@@ -93,7 +104,7 @@ def enter_namespaces(memory_folder_bytes: int) -> Sandbox:
     keeper.close()
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
     if not as_root:
-        _build_root()
+        _build_root(shown)
     mount_proc()
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
     mount_proc("hidepid=2")  # a program sees its own processes; not the zygote, whose sums of CPU time tell of others
@@ -130,7 +141,7 @@ def _drop_to(number: int) -> None:
     os.setresuid(number, number, number)
 
 
-def _build_root() -> None:
+def _build_root(shown: tuple[str, ...]) -> None:
     """Make the mount namespace's root a small read-only tree: the system's libraries, the interpreter, a few devices."""
     sc.mount("none", "/", None, sc.MS_REC | sc.MS_SLAVE)
     sc.mount("sandbox", "/tmp", "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=755,size=1m")
@@ -145,7 +156,7 @@ def _build_root() -> None:
     for path in _SYSTEM_FILES:
         if os.path.exists("/host" + path):
             _bind_read_only(path)
-    for path in interpreter_folders():
+    for path in _with_interpreter(shown):
         _bind_read_only(path)
     _write_system_files()
     os.makedirs("/proc")
@@ -199,7 +210,7 @@ def mount_box(size: int) -> None:
         os.mkdir(f"{BOX}/{name}", 0o700)
 
 
-def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> Sandbox:
+def enter_folder_level(level: str, folder: str, memory_folder_bytes: int, shown: tuple[str, ...] = ()) -> Sandbox:
     """Enter ``landlock`` or ``rlimits`` as far as the zygote goes: a folder, and as root another user.
 
     Raises:
@@ -214,6 +225,9 @@ def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> San
         number = 2_000_000_000 + os.getpid() % 100_000_000  # a user of its own, so that process limits count apart
         for path in (folder, *(os.path.join(folder, name) for name in BOX_FOLDERS)):
             os.chown(path, number, number)
+        for path in shown:
+            if not _others_may_reach(path):  # and no privilege outlives the start of a compiler
+                raise OSError(f"{path} lies in a folder that only root may enter")
         readable = all(_others_may_reach(path) for path in interpreter_folders())
         if not readable and level == "rlimits":
             raise OSError("the interpreter lies in a folder that only root may enter")
@@ -222,7 +236,7 @@ def enter_folder_level(level: str, folder: str, memory_folder_bytes: int) -> San
         if not readable:  # landlock still names what may be read
             keeps = True
             sc.drop_capabilities(keep=1 << _CAP_DAC_READ_SEARCH)
-    return Sandbox(level, folder, memory_folder_bytes, keeps)
+    return Sandbox(level, folder, memory_folder_bytes, keeps, shown=shown)
 
 
 def _others_may_reach(path: str) -> bool:
@@ -243,11 +257,12 @@ def confine_zygote(sandbox: Sandbox, limits: Limits) -> None:
         sc.install_seccomp(build_filter(own_world=True))
 
 
-def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
+def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float, is_vm: bool = False) -> None:
     """For the program's process, before its first instruction: its own session, and what the zygote could not do for it.
 
     The kernel counts RLIMIT_CPU in sampled ticks, which on a busy virtual machine include stolen time (measured: 8 s for
     5.5 s used), so it is set far above the limit proper, which is the zygote's; it holds where the zygote looks too late.
+    So is that of what a virtual machine may write to: stacks of threads count in it, which are hardly used.
     """
     os.setsid()
     # Only here: a handler in the zygote would let signals of programs through to it, the first process of a namespace.
@@ -260,7 +275,8 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float) -> None:
         sc.prctl(sc.PR_SET_DUMPABLE, 1)  # it may look at itself in /proc, and be measured there; the zygote stays hidden
     seconds = int(3 * total_cpu) + 10
     _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
-    _lower_limit(resource.RLIMIT_AS, limits.memory, limits.memory)
+    number, most = (resource.RLIMIT_DATA, 2 * limits.memory + _SPARE_DATA) if is_vm else (resource.RLIMIT_AS, limits.memory)
+    _lower_limit(number, most, most)
 
 
 def _confine_on_host(sandbox: Sandbox, limits: Limits) -> None:
@@ -307,7 +323,7 @@ def _restrict_by_landlock(sandbox: Sandbox) -> None:
     abi = sc.landlock_abi()
     handled = _FS_ALL[max(version for version in _FS_ALL if version <= abi)]
     ruleset = sc.landlock_create_ruleset(handled, _NET_ALL if abi >= 4 else 0, _SCOPE_ALL if abi >= 6 else 0, abi)
-    for path in (*_SYSTEM_FOLDERS, *interpreter_folders()):
+    for path in (*_SYSTEM_FOLDERS, *_with_interpreter(sandbox.shown)):
         sc.landlock_allow_path(ruleset, path, _FS_READ)
     for path in _SYSTEM_FILES:
         sc.landlock_allow_path(ruleset, path, _FS_READ if os.path.isdir(path) else _FS_EXECUTE_READ_FILE)

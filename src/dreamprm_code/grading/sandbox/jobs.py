@@ -12,7 +12,8 @@ from .levels import Limits
 @dataclass(frozen=True)
 class Settings:
     """What the grader asks of a worker; ``levels`` are tried in turn. ``keep_outputs`` asks for fingerprints of
-    the outputs on public tests, ``keep_results`` for the results themselves, as JSON, in their place (of functions only)."""
+    the outputs on public tests, ``keep_results`` for the results themselves, as JSON, in their place (of functions only).
+    ``shown`` are folders that programs must be able to read."""
 
     levels: tuple[str, ...]
     limits: Limits
@@ -20,6 +21,7 @@ class Settings:
     keep_outputs: bool = False
     keep_results: bool = False
     memory_folder_bytes: int = 64 << 20
+    shown: tuple[str, ...] = ()
 
 
 @dataclass

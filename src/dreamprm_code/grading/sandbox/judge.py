@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,12 @@ from .orders import End
 REASON_LENGTH = 300
 _LONGEST_FOR_ITS_SIZE, _LONGEST_ANYWAY = 32, 1 << 16
 """No spelling of the expected data as JSON is longer than so many times its own, and some; what is longer is not even read."""
+
+_OTHER_MEMORY_ERRORS = re.compile(
+    r"java\.lang\.OutOfMemoryError|JavaScript heap out of memory|'std::bad_alloc'|^memory allocation of \d+ bytes failed"
+    r"|^fatal error: (?:runtime: )?(?:out of memory|cannot allocate memory)"
+)
+"""What the runtimes of Java, JavaScript, C++, Rust and Go say."""
 
 _MEMORY_ERRORS = ("MemoryError", "numpy._core._exceptions._ArrayMemoryError", "numpy.core._exceptions._ArrayMemoryError")
 
@@ -94,24 +101,27 @@ def judge_end(end: End, errors: bytes, settings: Settings, cpu: float | None = N
         raise HarnessFailure(f"the host gave the program only {cpu:.1f} s of CPU time in {limits.wall:g} s")
     if code == 0:
         return TestOutcome("passed", "", cpu)
-    if code < 0:
-        return _judge_signal(-code, end, limits, cpu)
     last = _last_line(errors)
+    if code < 0:
+        return _judge_signal(-code, end, limits, cpu, last)
     if _tells_of_memory(last):
         return TestOutcome("memory_limit", last, cpu)
     return TestOutcome("runtime_error", last or f"exit status {code}", cpu)
 
 
 def _tells_of_memory(error: str) -> bool:
-    return error.split(":")[0] in _MEMORY_ERRORS or error.startswith(f"OSError: [Errno {errno.ENOMEM}]")
+    told = error.split(":")[0] in _MEMORY_ERRORS or error.startswith(f"OSError: [Errno {errno.ENOMEM}]")
+    return told or _OTHER_MEMORY_ERRORS.search(error) is not None
 
 
-def _judge_signal(number: int, end: End, limits: Limits, cpu: float) -> TestOutcome:
+def _judge_signal(number: int, end: End, limits: Limits, cpu: float, last: str) -> TestOutcome:
     if number == signal.SIGXFSZ:
         return TestOutcome("output_limit", f"wrote a file of more than {limits.file >> 20} MiB", cpu)
     name = signal.Signals(number).name if number in signal.valid_signals() else str(number)
     if end.memory > 0.9 * limits.memory:
         return TestOutcome("memory_limit", f"killed by {name} near the memory limit", cpu)
+    if number == signal.SIGABRT and last:  # the runtime of a language says why it gave up
+        return TestOutcome("memory_limit" if _tells_of_memory(last) else "runtime_error", f"killed by {name}: {last}", cpu)
     return TestOutcome("runtime_error", f"killed by {name}", cpu)
 
 

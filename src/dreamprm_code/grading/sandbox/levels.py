@@ -27,6 +27,8 @@ class Limits:
     file: int
     processes: int
     open_files: int = 256
+    build_cpu: float = 30.0
+    build_memory: int = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Sandbox:
     proc: int = -1
     """Level ``namespaces``: a descriptor of a /proc that shows every process of the namespace."""
     cgroup: Cgroup | None = None
+    shown: tuple[str, ...] = ()
+    """Folders that programs may read besides the system's and the interpreter's."""
 
     @property
     def has_pid_namespace(self) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from .commands import Command
+
 READY, FAILED, RUN, KILL, CLEAN = b"R", b"E", b"T", b"K", b"C"
 """First byte of a packet; RUN is followed by an :class:`Order`, FAILED by a reason."""
 
 MESSAGE_BYTES = 4096
 MAX_FDS = 5
 
-STDIN, FUNCTIONAL, OFFICIAL_STDIN, OFFICIAL_FUNCTIONAL = range(4)
+STDIN, FUNCTIONAL, OFFICIAL_STDIN, OFFICIAL_FUNCTIONAL, BUILD, EXECUTE = range(6)
 """Styles of running a program."""
 
 _END = struct.Struct("=iddqBB")
@@ -27,14 +29,20 @@ class Order(NamedTuple):
     keep_code: bool = False
     num_tests: int = 1
     func_name: str = ""
+    command: Command | None = None
+    """Of the styles BUILD and EXECUTE; brings its own limits."""
 
     def pack(self) -> bytes:
         flags = bytes((self.style, self.first, self.compiled, self.keep_code))
-        return RUN + flags + self.num_tests.to_bytes(4, "little") + self.func_name.encode()
+        what = self.func_name.encode() if self.command is None else self.command.pack()
+        return RUN + flags + self.num_tests.to_bytes(4, "little") + what
 
     @classmethod
     def unpack(cls, data: bytes) -> Order:
-        return cls(data[1], data[2] == 1, data[3] == 1, data[4] == 1, int.from_bytes(data[5:9], "little"), data[9:].decode())
+        order = cls(data[1], data[2] == 1, data[3] == 1, data[4] == 1, int.from_bytes(data[5:9], "little"))
+        if order.style in (BUILD, EXECUTE):
+            return order._replace(command=Command.unpack(data[9:]))
+        return order._replace(func_name=data[9:].decode())
 
 
 class End(NamedTuple):

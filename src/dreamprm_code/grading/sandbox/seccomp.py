@@ -82,7 +82,7 @@ _SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
 _FCNTL, _IOCTL, _PRCTL, _RT_SIGACTION = (72, 25), (16, 29), (157, 167), (13, 134)
 
 _NEW_NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* flag that clone() takes
-_AF_UNIX, _SOCK_STREAM, _SOCK_KINDS, _SIGCHLD = 1, 1, 0xF, 17
+_AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_KINDS, _SIGCHLD = 1, 1, 5, 0xF, 17
 _O_TRUNC, _O_TMPFILE, _O_ACCMODE = 0o1000, 0o20000000, 0o3
 _OTHERS_SIGNALS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: by them the kernel signals
 # Terminals asked for (TCGETS, TCSETS*, TIOCGPGRP, TIOCGWINSZ, TCGETS2), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
@@ -143,7 +143,10 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
             allow,
         ]
     rules[_SOCKET[column]] = [_load(0), *_one_of((_AF_UNIX,) if own_world else (), errno.EACCES)]
-    rules[_SOCKETPAIR[column]] = [_load(1), (_ALU_AND, 0, 0, _SOCK_KINDS), *_one_of((_SOCK_STREAM,), errno.EACCES)]
+    # Connected pairs that nothing can connect elsewhere (Rust's compiler starts the linker by one); datagrams could be sent to
+    # any path.
+    pairs = _one_of((_SOCK_STREAM, _SOCK_SEQPACKET), errno.EACCES)
+    rules[_SOCKETPAIR[column]] = [_load(1), (_ALU_AND, 0, 0, _SOCK_KINDS), *pairs]
     rules[_FCNTL[column]] = [
         _load(1),
         *((_JEQ, len(_OTHERS_SIGNALS) - index, 0, command) for index, command in enumerate(_OTHERS_SIGNALS)),

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 
 from .compare import compare_output
 from .fingerprints import fingerprint_of_text
@@ -17,7 +18,7 @@ from .program import NOT_COMPILED
 from .wire import GraderLine
 from .zygotes import GRACE_S, clean, hear_end, tell
 
-_STDERR_KEPT = 4096
+_STDERR_KEPT = 8192
 _QUIET_START_MS = 3
 """Most programs end within this time; until then nobody is woken by each line that they print."""
 
@@ -30,40 +31,62 @@ def grade_stdin(
     Raises:
         GraderGone: the grader has hung up.
     """
-    outcomes: list[TestOutcome] = []
     text, compiled = file_in_memory(source), os.memfd_create("code", os.MFD_CLOEXEC)
+
+    def run(index: int) -> tuple[Order, list[int]]:
+        order = Order(STDIN, index == 0, compiled=index > 0, keep_code=len(tests.inputs) > 1)
+        return order, [text, compiled] if index == 0 else [compiled]
+
+    def complaint() -> str | None:
+        said = os.pread(compiled, 1000, 0)
+        return said[len(NOT_COMPILED) :].decode("utf-8", "replace") if said.startswith(NOT_COMPILED) else None
+
     try:
-        for index, given in enumerate(tests.inputs):
-            first = index == 0
-            order = Order(STDIN, first, compiled=not first, keep_code=len(tests.inputs) > 1)
-            fds = [text, compiled] if first else [compiled]
-            cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
-            end, output, errors = _run(grader, zygote, settings, order, fds, given.encode(), cap)
-            if not end.clean:
-                clean(zygote)
-            outcome = judge_end(end, errors, settings)
-            if first and (complaint := os.pread(compiled, 1000, 0)).startswith(NOT_COMPILED):
-                return [TestOutcome("compile_error", complaint[len(NOT_COMPILED) :].decode("utf-8", "replace"))]
-            if outcome.verdict == "passed":
-                printed = output.decode("utf-8", "replace")
-                if settings.keep_outputs and index < tests.num_public:
-                    outcome.output = fingerprint_of_text(printed)
-                difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
-                if difference is not None:
-                    outcome.verdict, outcome.reason = "wrong_answer", difference
-            outcomes.append(outcome)
-            if not goes_on(outcomes, tests, settings, all_tests):
-                break
+        return run_tests(grader, zygote, settings, tests, all_tests, run, complaint)
     finally:
         os.close(text)
         os.close(compiled)
+
+
+def run_tests(
+    grader: GraderLine,
+    zygote: socket.socket,
+    settings: Settings,
+    tests: Tests,
+    all_tests: bool,
+    run: Callable[[int], tuple[Order, list[int]]],
+    complaint: Callable[[], str | None] = lambda: None,
+    summary: Callable[[bytes], bytes] = bytes,
+) -> list[TestOutcome]:
+    """Test by test: ``run`` says what to order, and with which descriptors; ``complaint``, after the first test, what the
+    compiler said; ``summary``, which line of standard error tells of the error (the last, if there are several)."""
+    outcomes: list[TestOutcome] = []
+    for index, given in enumerate(tests.inputs):
+        cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
+        end, output, errors = run_test(grader, zygote, settings, *run(index), given.encode(), cap)
+        if not end.clean:
+            clean(zygote)
+        outcome = judge_end(end, summary(errors), settings)
+        if index == 0 and (said := complaint()) is not None:
+            return [TestOutcome("compile_error", said)]
+        if outcome.verdict == "passed":
+            printed = output.decode("utf-8", "replace")
+            if settings.keep_outputs and index < tests.num_public:
+                outcome.output = fingerprint_of_text(printed)
+            difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
+            if difference is not None:
+                outcome.verdict, outcome.reason = "wrong_answer", difference
+        outcomes.append(outcome)
+        if not goes_on(outcomes, tests, settings, all_tests):
+            break
     return outcomes
 
 
-def _run(
+def run_test(
     grader: GraderLine, zygote: socket.socket, settings: Settings, order: Order, fds: list[int], text: bytes, cap: int
 ) -> tuple[End, bytes, bytes]:
-    """One test: feed, collect at most ``cap`` bytes, and wait for its end; returns that, the output, and the last errors."""
+    """One test: feed, collect at most ``cap`` bytes, and wait for its end; returns that, the output, and of standard error the
+    beginning and the end."""
     with Pipes() as pipes:
         feeder = Feeder(pipes.input_write, text)
         if not feeder.unfinished:
@@ -93,7 +116,9 @@ def _run(
                     elif data is not None:
                         progressed = True
                         if fd == pipes.error_read:
-                            errors = (errors + data)[-_STDERR_KEPT:]
+                            errors += data
+                            if len(errors) > _STDERR_KEPT:
+                                errors = errors[: _STDERR_KEPT // 2] + errors[-_STDERR_KEPT // 2 :]
                         else:
                             chunks.append(data)
                             size += len(data)

@@ -10,7 +10,7 @@ settings (once, an object)                                  ``ready level refuse
 ``problem number func_name inputs outputs tolerance
 num_public``
 ``forget number``
-``grade job problem_number code all_tests``                 ``graded job answer``, ``failed job reason`` (try again) or
+``grade job problem_number code all_tests language``        ``graded job answer``, ``failed job reason`` (try again) or
                                                             ``broken job reason`` (the worker ends); ``alive`` meanwhile
 ==========================================================  ===========================================================
 """
@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from . import syscalls as sc
+from .built_tests import Toolchain, grade_built
 from .compare import Tolerance
 from .functional_tests import grade_functional
 from .jobs import GraderGone, HarnessFailure, Settings, Tests, WorkerBroken
@@ -32,16 +33,17 @@ from .zygotes import start_zygotes
 
 
 class Supervisor:
-    def __init__(self, grader: GraderLine, settings: Settings):
+    def __init__(self, grader: GraderLine, settings: Settings, toolchains: dict[str, Toolchain]):
         self.grader = grader
         self.settings = settings
+        self.toolchains = toolchains
         self.problems: dict[int, Tests] = {}
         self.zygotes, self.refused = start_zygotes(settings)
 
-    def grade(self, tests: Tests, code: str, all_tests: bool) -> dict[str, Any]:
+    def grade(self, tests: Tests, code: str, all_tests: bool, language: str) -> dict[str, Any]:
         """Run a program's tests; the answer's fields are those of GradeResult."""
         started = time.monotonic()
-        outcomes = self._outcomes(tests, code, all_tests)
+        outcomes = self._outcomes(tests, code, all_tests, language)
         failed = next((index for index, outcome in enumerate(outcomes) if outcome.verdict != "passed"), None)
         first = outcomes[failed] if failed is not None else TestOutcome("passed", f"all {len(tests.inputs)} tests passed")
         return {
@@ -57,7 +59,7 @@ class Supervisor:
             else None,
         }
 
-    def _outcomes(self, tests: Tests, code: str, all_tests: bool) -> list[TestOutcome]:
+    def _outcomes(self, tests: Tests, code: str, all_tests: bool, language: str) -> list[TestOutcome]:
         if not code.strip():
             return [TestOutcome("no_code", "there is no program")]
         if not tests.inputs:
@@ -66,6 +68,9 @@ class Supervisor:
             source = code.encode()
         except UnicodeEncodeError:
             return [TestOutcome("compile_error", "the text cannot be encoded as UTF-8")]
+        if language in self.toolchains:
+            arguments = (self.grader, self.zygotes.plain, self.settings, tests, source, all_tests)
+            return grade_built(*arguments, self.toolchains[language])
         by_stdin = tests.func_name is None and not self.settings.official
         run = grade_stdin if by_stdin else grade_functional
         return run(self.grader, self.zygotes.for_program(source), self.settings, tests, source, all_tests)
@@ -82,9 +87,9 @@ class Supervisor:
             elif kind == "forget":
                 self.problems.pop(content[0], None)
             else:
-                job, number, code, all_tests = content
+                job, number, *program = content
                 try:
-                    answer = self.grade(self.problems[number], code, all_tests)
+                    answer = self.grade(self.problems[number], *program)
                 except WorkerBroken as error:
                     self.zygotes.close()
                     self.grader.send("broken", job, printable(str(error)))
@@ -99,11 +104,12 @@ def main(fd: int) -> None:
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)  # of the grader's thread; one that has ended before has closed the socket
     grader = GraderLine(fd)
     received = grader.receive()
-    settings = Settings(**(received | {"limits": Limits(**received["limits"])}))
+    toolchains = {name: Toolchain(**fields) for name, fields in received.pop("toolchains").items()}
+    settings = Settings(**(received | {"limits": Limits(**received["limits"]), "shown": tuple(received["shown"])}))
     sc.prctl(sc.PR_SET_DUMPABLE, 0)
     sc.prctl(sc.PR_SET_CHILD_SUBREAPER, 1)  # what a zygote leaves behind comes here
     try:
-        supervisor = Supervisor(grader, settings)
+        supervisor = Supervisor(grader, settings, toolchains)
     except HarnessFailure as error:
         grader.send("refused", str(error))
         return

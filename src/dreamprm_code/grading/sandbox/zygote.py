@@ -26,11 +26,11 @@ from dataclasses import replace
 from resource import RLIMIT_STACK, RUSAGE_CHILDREN, getrlimit, getrusage, setrlimit
 from typing import NoReturn
 
-from . import folders, isolation, meter, official, program
+from . import commands, folders, isolation, meter, official, program
 from . import syscalls as sc
 from .levels import Limits, Sandbox
 from .meter import Meter, Progress
-from .orders import CLEAN, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
+from .orders import BUILD, CLEAN, EXECUTE, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
 
 USUAL_IMPORTS = (
     "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
@@ -111,24 +111,29 @@ class Zygote:
     def _run_test(self, order: Order, fds: list[int]) -> None:
         if fds != list(range(len(fds))):
             raise RuntimeError(f"descriptors {fds}")
-        total_cpu = self.limits.cpu * order.num_tests
+        limits = self.limits if order.command is None else order.command.limits
+        total_cpu = limits.cpu * order.num_tests
         if order.first:
             self._make_clean()
         self._reset_pids()
         started = time.monotonic()
         pid = sc.fork()
         if pid == 0:
-            self._become_program(order, len(fds), total_cpu)
-        end = self._watch(pid, started, total_cpu, None if order.style == STDIN else Progress(fds[4], order.num_tests))
+            self._become_program(order, len(fds), limits, total_cpu)
+        has_results = order.style not in (STDIN, BUILD, EXECUTE)
+        end = self._watch(pid, limits, started, total_cpu, Progress(fds[4], order.num_tests) if has_results else None)
         os.closerange(0, len(fds))
         self.connection.send(end.pack())
 
-    def _become_program(self, order: Order, num_fds: int, total_cpu: float) -> None:
+    def _become_program(self, order: Order, num_fds: int, limits: Limits, total_cpu: float) -> None:
         status = 1
         try:
             os.closerange(num_fds, 1 << 16)
-            isolation.confine_program(self.sandbox, self.limits, total_cpu)
-            if order.style == STDIN:
+            is_vm = order.command is not None and order.command.is_vm
+            isolation.confine_program(self.sandbox, limits, total_cpu, is_vm)
+            if order.command is not None:
+                status = (commands.build if order.style == BUILD else commands.execute)(order.command)
+            elif order.style == STDIN:
                 status = program.run_stdin(order.compiled, order.keep_code)
             elif order.style == FUNCTIONAL:
                 status = program.run_functional(self._names, order.func_name)
@@ -139,7 +144,7 @@ class Zygote:
         finally:
             _exit(status)
 
-    def _watch(self, pid: int, started: float, total_cpu: float, results: Progress | None) -> End:
+    def _watch(self, pid: int, limits: Limits, started: float, total_cpu: float, results: Progress | None) -> End:
         """Wait for the program's first process; stop everything at a limit or when the supervisor says so."""
         handle = os.pidfd_open(pid)
         self._poller.register(handle, select.POLLIN)
@@ -157,14 +162,14 @@ class Zygote:
             if ended or exceeded:
                 break
             if watch is None:
-                watch = Meter(self.sandbox, self.limits.memory, started, self._waited_for)
+                watch = Meter(self.sandbox, limits.memory, started, self._waited_for)
             timeout = _LOOK_EVERY_MS
             meter.reap_orphans(pid)
             watch.look()
             if results is not None and results.has_moved():
                 cpu_before = watch.cpu
                 watch.restart_clock()
-            exceeded = self._exceeded(watch, cpu_before, total_cpu)
+            exceeded = self._exceeded(watch, limits, cpu_before, total_cpu)
         self._poller.unregister(handle)
         os.close(handle)
         if not ended:
@@ -178,12 +183,11 @@ class Zygote:
         before, self._waited_for = self._waited_for, sums.ru_utime + sums.ru_stime
         cpu = self._waited_for - before if watch is None else watch.finish(self._waited_for)
         if watch is not None and exceeded is None and results is not None and not results.has_moved():
-            exceeded = "cpu" if cpu - cpu_before > self.limits.cpu else None
+            exceeded = "cpu" if cpu - cpu_before > limits.cpu else None
         clean = not left and folders.box_state(self.sandbox) == self._box
         return End(status, cpu, time.monotonic() - started, usage.ru_maxrss * 1024, exceeded, clean)
 
-    def _exceeded(self, watch: Meter, cpu_before: float, total_cpu: float) -> str | None:
-        limits = self.limits
+    def _exceeded(self, watch: Meter, limits: Limits, cpu_before: float, total_cpu: float) -> str | None:
         if watch.memory > limits.memory:
             return "memory"
         if watch.cpu - cpu_before > limits.cpu or watch.cpu > total_cpu:

@@ -126,10 +126,10 @@ def _become_zygote(
             stream.write("500")  # if the host runs out of memory, programs go first
         cgroup = _own_cgroup()
         if level == "namespaces":
-            sandbox = enter_namespaces(settings.memory_folder_bytes)
+            sandbox = enter_namespaces(settings.memory_folder_bytes, settings.shown)
         else:
             make_folder(folder)
-            sandbox = enter_folder_level(level, folder, settings.memory_folder_bytes)
+            sandbox = enter_folder_level(level, folder, settings.memory_folder_bytes, settings.shown)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         os.environ |= {"HOME": sandbox.work, "TMPDIR": os.path.join(folder, "tmp")}
         Zygote(connection, replace(sandbox, cgroup=cgroup), settings.limits).main(extra_imports)
