@@ -92,8 +92,8 @@ def _pack_classes(folder: str) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            with open(path, "rb") as stream:
-                classes[os.path.relpath(path, folder)] = stream.read()
+            with open(path, "rb") as file:
+                classes[os.path.relpath(path, folder)] = file.read()
     can_start = [
         name.removesuffix(".class").replace("/", ".")
         for name, data in sorted(classes.items(), key=lambda item: (item[0] != "Main.class", item[0]))
