@@ -7,7 +7,7 @@ setup(
     package_dir={"": "src", "dreamprm_code.prompt_files": "prompts"},
     package_data={
         "dreamprm_code": ["py.typed"],
-        "dreamprm_code.prm": ["*.md"],
+        "dreamprm_code.prm": ["cards/*"],
         "dreamprm_code.prompt_files": ["*"],
         "dreamprm_code.report": ["templates/*"],
     },

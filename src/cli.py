@@ -88,6 +88,10 @@ def parse_settings(cls: type[SettingsT], section: str, description: str, argv: S
         parser.add_argument(
             "--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS, **_flag(field, cls.decided_by.get(name))
         )
+    for name in cls.positional:
+        several = typing.get_origin(cls.model_fields[name].annotation) is list
+        kind = _flag(cls.model_fields[name], None)["type"]
+        parser.add_argument(name, nargs="*" if several else "?", type=kind, default=argparse.SUPPRESS, help=f"as --{name}")
     found, rest = parser.parse_known_args(argv)
     for flag in rest:
         former = flag.partition("=")[0].removeprefix("--").replace("-", "_")

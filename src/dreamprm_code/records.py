@@ -14,6 +14,7 @@ corrected_labels.jsonl CorrectedLabel        train_prm
 test_scores.jsonl      SolutionScores        evaluate_prm
 selections.jsonl       Selection             evaluate_prm
 table.jsonl            TableRow              evaluate_prm
+(any name)             RankedProgram         score          (programs of any origin, scored)
 =====================  ====================  =============================================================
 
 A row is one fact. Its identity is the tuple ``key`` of typed fields, never a string to be parsed. Unknown fields, missing
@@ -316,3 +317,19 @@ class TableRow(Record):
     def pass_at_1(self) -> float:
         """Share of graded problems solved, in [0, 1]."""
         return self.num_solved / self.num_problems if self.num_problems else 0.0
+
+
+class RankedProgram(Record):
+    """A program and its place among those of its problem: rank 1 is the best; rank, score and step scores are None for one that
+    the PRM did not read.
+    """
+
+    key_fields = ("question_id", "name")
+
+    question_id: str
+    name: str
+    rank: Annotated[int, Field(ge=1)] | None
+    score: float | None
+    step_names: list[str]
+    step_scores: list[Share | None]
+    unread: Annotated[Unread, Field(strict=False)] | None

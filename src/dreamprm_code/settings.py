@@ -56,6 +56,9 @@ class FrozenSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    positional: ClassVar[tuple[str, ...]] = ()
+    """Settings that may be given on the command line without their flags, in this order."""
+
     if not TYPE_CHECKING:  # type checkers derive the parameters from the fields
 
         def __init__(self, /, **values: Any) -> None:

@@ -88,6 +88,8 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
     if not first:
         return
 
+    reference = None if keep_backbone else source
+
     def fill(folder: Path) -> None:
         lora = None
         if has_lora:
@@ -96,10 +98,9 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
             lora = LoraPart(rank=settings.r, alpha=settings.lora_alpha, target_modules=sorted(settings.target_modules))
             backbone.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
-            # PEFT writes a set in the order of this process's hashes; scores are tied to the folder's bytes
-            adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-            adapter["target_modules"] = lora.target_modules
-            (folder / "adapter_config.json").write_text(json.dumps(adapter, indent=2) + "\n", encoding="utf-8")
+            adapter = folder / "adapter_config.json"
+            fields = json.loads(adapter.read_text(encoding="utf-8"))
+            adapter.write_text(describe_adapter(fields, lora, reference.name if reference else None), encoding="utf-8")
         if keep_backbone:
             with quiet_transformers():
                 model.decoder.save_pretrained(folder / "backbone", state_dict=backbone_state)
@@ -108,8 +109,7 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
             head |= {f"scale.{name}": tensor for name, tensor in model.scale.state_dict().items()}
         head = {name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}
         save_file(head, folder / "head.safetensors")
-        save_tokenizer(encoder.tokenizer, folder)
-        reference = None if keep_backbone else source
+        save_tokenizer(encoder, folder)
         CheckpointConfig(
             kind="adapter",
             dtype=dtype_name(model.decoder.dtype),
@@ -126,6 +126,15 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
         ).write(folder)
 
     write_folder(path, fill)
+
+
+def describe_adapter(fields: dict[str, Any], lora: LoraPart, base_model: str | None) -> str:
+    """``adapter_config.json`` from what PEFT wrote: its Auto classes need the task (the backbone's states) and the base model.
+
+    PEFT writes a set of modules in the order of a process's hashes, but scores are tied to the folder's bytes.
+    """
+    fields |= {"target_modules": lora.target_modules, "task_type": "FEATURE_EXTRACTION", "base_model_name_or_path": base_model}
+    return json.dumps(fields, indent=2) + "\n"
 
 
 def backbone_weights(model: PRMModel, keep: bool) -> dict[str, Tensor]:

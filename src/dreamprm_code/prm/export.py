@@ -24,6 +24,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoMode
 from transformers.initialization import no_init_weights
 
 from dreamprm_code.prm.backbone import base_weights, quiet_transformers
+from dreamprm_code.prm.export_card import NO_FACTS, CardFacts, write_card
 from dreamprm_code.prm.folders import (
     CheckpointConfig,
     CheckpointError,
@@ -93,8 +94,14 @@ def choose_architecture(model: PRMModel, wanted: str, dtype: torch.dtype) -> str
     return wanted
 
 
-def export(prm: PRM, path: str | Path, dtype: torch.dtype = torch.float32, architecture: str = "auto") -> str:
-    """Write the merged folder and return the name of its model class.
+def export(
+    prm: PRM,
+    path: str | Path,
+    dtype: torch.dtype = torch.float32,
+    architecture: str = "auto",
+    facts: CardFacts = NO_FACTS,
+) -> str:
+    """Write the merged folder, with a card, and return the name of its model class.
 
     Raises:
         CheckpointError: the path holds something that is not a checkpoint folder, or see :func:`choose_architecture`.
@@ -128,35 +135,17 @@ def export(prm: PRM, path: str | Path, dtype: torch.dtype = torch.float32, archi
             merged.save_pretrained(folder)
         if kind == "states":
             save_file({f"score.{name}": tensor.contiguous() for name, tensor in head.items()}, folder / "score.safetensors")
-        save_tokenizer(encoder.tokenizer, folder)
+        save_tokenizer(encoder, folder)
         CheckpointConfig(
             kind="merged",
             dtype=dtype_name(dtype),
             input=text_config(encoder, prm.steps),
             reading=ReadingPart(**asdict(replace(model.reading, scaled=False))),
         ).write(folder)
-        (folder / "README.md").write_text(_card(prm, kind, type(merged).__name__), encoding="utf-8")
+        write_card(folder, kind, type(merged).__name__, facts)
 
     write_folder(Path(path), fill)
     return type(merged).__name__
-
-
-def _card(prm: PRM, kind: str, architecture: str) -> str:
-    name = "exported_states_card.md" if kind == "states" else "exported_model_card.md"
-    card = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    reading = prm.model.reading
-    fields = {
-        "architecture": architecture,
-        "step_token": prm.encoder.step_token,
-        "step_token_id": prm.encoder.step_token_id,
-        "readout": reading.readout,
-        "norm": "" if reading.final_norm else "\nmodel.norm = torch.nn.Identity()  # the head reads what comes before it",
-        "first": {"last": "end", "mean": "0", "step_mean": "before"}[reading.readout],
-        "which": "ids >= 0" if reading.readout == "last" else "code",
-    }
-    for field, value in fields.items():
-        card = card.replace("{" + field + "}", str(value))
-    return card
 
 
 def _pad_token_id(prm: PRM) -> int:

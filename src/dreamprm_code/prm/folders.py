@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer
 
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.export_chat import chat_template
 from dreamprm_code.prm.model import make_head
 from dreamprm_code.prm.readout import Reading
 from dreamprm_code.steps import StepSettings
@@ -181,15 +182,17 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         raise
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the tokenizer and make sure that what is read back gives the same ids.
+def save_tokenizer(encoder: StepEncoder, folder: Path) -> None:
+    """Write the tokenizer, with the PRM's chat template, and make sure that what is read back gives the same ids.
 
     transformers chooses a tokenizer's class by the model type in a folder's ``config.json`` and may then split words otherwise.
 
     Raises:
         CheckpointError: it does.
     """
+    tokenizer = encoder.tokenizer
     tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(chat_template(encoder), encoding="utf-8")  # in the place of the backbone's
     again = AutoTokenizer.from_pretrained(folder)
     if again(_PROBE).input_ids != tokenizer(_PROBE).input_ids:
         raise CheckpointError(

@@ -15,6 +15,7 @@ from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import EncodingError
 from dreamprm_code.prm.folders import read_config
+from dreamprm_code.prm.served import ServedPRM
 from dreamprm_code.records import Problem, Solution, SolutionScores, Unread
 from dreamprm_code.steps import DEFAULT_STEPS, StepSettings, split_program
 
@@ -112,7 +113,7 @@ def score_solutions(
         missing = [solution for solution in wanted if solution.key not in file.keys]
         counts["resumed"] = len(wanted) - len(missing)
         if missing:
-            for batch in _scored(open_prm, by_id, missing, counts):
+            for batch in iter_scores(open_prm, by_id, missing, counts):
                 file.append(*batch)
                 for row in batch:
                     keep(row)
@@ -123,10 +124,13 @@ def score_solutions(
     return found, counts
 
 
-def _scored(
-    open_prm: Callable[[], PRM], by_id: dict[str, Problem], missing: Sequence[Solution], counts: Counter[str]
+def iter_scores(
+    open_prm: Callable[[], PRM | ServedPRM],
+    by_id: Mapping[str, Problem],
+    missing: Sequence[Solution],
+    counts: Counter[str],
 ) -> Iterator[list[SolutionScores]]:
-    """The missing rows, problem by problem."""
+    """Scores of solutions, first of those without a program, then problem by problem; adds to ``counts``."""
     grouped: dict[str, list[Solution]] = {}
     without_code: list[SolutionScores] = []
     for solution in missing:
@@ -156,7 +160,7 @@ def _scored(
         yield batch + too_long
 
 
-def _fits(prm: PRM, problem: Problem, code: str, counts: Counter[str]) -> bool:
+def _fits(prm: PRM | ServedPRM, problem: Problem, code: str, counts: Counter[str]) -> bool:
     shortened = prm.encoder.counts["statements_shortened"]
     try:
         prm.encoder.encode_program(problem, code, prm.steps.max_functions, prm.steps.granularity)

@@ -1,0 +1,212 @@
+"""Score programs with a PRM, step by step, and rank them. Nothing is run, no verdict is needed.
+
+    python src/score.py a.py b.py --statement "Write a function to add two numbers."
+    python src/score.py programs/ --problem problem.md
+    python src/score.py candidates.jsonl --problems problems.jsonl --out scores.jsonl
+    some_model | python src/score.py --statement "..." --checkpoint DIR --server http://localhost:8000
+
+Programs are .py files, folders of them, or .jsonl files of rows {question_id, solution_idx, code} (with one problem for all,
+{code} is enough); without any, standard input is read: one program, or such rows. Prints the programs of each problem, the best
+first, with the score of every step; --out writes them as rows. --server scores through vLLM (docs/scoring.md).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import Field
+
+from cli import read_config, run_stage
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import write_rows
+from dreamprm_code.prm import PRM
+from dreamprm_code.prm.folders import CheckpointError
+from dreamprm_code.prm.folders import read_config as read_checkpoint
+from dreamprm_code.prm.served import ServedPRM
+from dreamprm_code.problems import iter_problems
+from dreamprm_code.problems.livecodebench import iter_entries
+from dreamprm_code.problems.programs import iter_programs
+from dreamprm_code.records import Problem, RankedProgram, Solution
+from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
+from dreamprm_code.selection.ranking import rank, ranking_lines
+from dreamprm_code.selection.scoring import iter_scores
+from dreamprm_code.settings import FrozenSettings, OneOf
+from dreamprm_code.steps import DEFAULT_STEPS
+
+ROOT = Path(__file__).resolve().parent.parent
+STDIN = "standard input"
+
+
+class Settings(FrozenSettings):
+    positional: ClassVar[tuple[str, ...]] = ("programs",)
+
+    programs: list[Path] = Field([], description=".py files, folders of them, .jsonl files; none: standard input")
+    statement: str | None = Field(None, description="the problem that all programs solve")
+    title: str = Field("", description="its title")
+    problem: Path | None = Field(None, description="the problem from a file: its text, or a problem row (.json, .jsonl)")
+    problems: str | None = Field(None, description="the problems that the rows' question_id names: a .jsonl file, ...")
+    checkpoint: Path = Field(ROOT / "data" / "prm-mbpp", description="PRM folder or released .pt file")
+    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
+    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
+    server: str | None = Field(None, description="address of a vLLM server that holds the exported checkpoint")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1 ... (default: the best at hand)")
+    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
+        DEFAULT_AGGREGATION, description="from step scores to a program's score"
+    )
+    out: Path | None = Field(None, description="write the ranking there (.jsonl)")
+
+
+class Named(NamedTuple):
+    """A program with the name that the ranking shows."""
+
+    name: str
+    solution: Solution
+
+
+def main(settings: Settings) -> None:
+    shared = shared_problem(settings)
+    named = list(read_programs(settings.programs, shared))
+    if not named:
+        raise UserError("there is no program; name .py or .jsonl files, or give one on standard input")
+    wanted = {program.solution.question_id for program in named}
+    found = [shared] if shared else iter_problems(settings.problems or "")
+    problems = {problem.question_id: problem for problem in found if problem.question_id in wanted}
+    if missing := sorted(wanted - problems.keys()):
+        raise UserError(
+            f"{settings.problems}: holds no problem {missing[0]!r}, nor {len(missing) - 1} others that programs name"
+        )
+    solutions = [program.solution for program in named]
+    if twice := [key for key, number in Counter(row.key for row in solutions).items() if number > 1]:
+        raise UserError(f"program {twice[0][1]} of {twice[0][0]} is given twice; the files' rows need keys of their own")
+    counts: Counter[str] = Counter()
+    reader: PRM | ServedPRM | None = None
+
+    def open_reader() -> PRM | ServedPRM:
+        nonlocal reader
+        reader = open_prm(settings)
+        return reader
+
+    scores = {
+        (row.question_id, row.solution_idx): row
+        for batch in iter_scores(open_reader, problems, solutions, counts)
+        for row in batch
+    }
+    ranked: list[RankedProgram] = []
+    steps = reader.steps if reader else DEFAULT_STEPS
+    for problem in problems.values():
+        own = [(name, row.code, scores[row.key]) for name, row in named if row.question_id == problem.question_id]
+        ranked += (rows := rank(own, settings.aggregation, steps))
+        print(
+            "\n".join([f"{problem.question_id}: {problem.question_title}" if not shared else "", *ranking_lines(rows)]).lstrip()
+        )
+        print()
+    if settings.out is not None:
+        write_rows(settings.out, ranked)
+    shortened = counts["statements_shortened"]
+    print(
+        f"score: {counts['scored']} programs of {len(problems)} problems; {len(named) - counts['scored']} not read, "
+        f"{shortened} statements shortened" + (f"; {settings.out}" if settings.out else "")
+    )
+
+
+def shared_problem(settings: Settings) -> Problem | None:
+    """The one problem of all programs, or None where rows name theirs."""
+    given = [name for name in ("statement", "problem", "problems") if getattr(settings, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(f"--{name}" for name in given) or "none"
+        raise UserError(
+            f"which problem do the programs solve? Give --statement TEXT, --problem FILE or --problems ROWS, one: {found}"
+        )
+    if settings.problems is not None:
+        return None
+    if settings.problem is not None and settings.problem.suffix in (".json", ".jsonl"):
+        rows = list(iter_problems(settings.problem))
+        if len(rows) != 1:
+            raise UserError(f"{settings.problem}: holds {len(rows)} problems, not one; name it with --problems")
+        return rows[0]
+    statement = (
+        settings.statement if settings.problem is None else settings.problem.read_text(encoding="utf-8", errors="replace")
+    )
+    nothing = dict.fromkeys(("platform", "contest_id", "contest_date", "starter_code", "difficulty"), "")
+    tests = {"public_test_cases": "[]", "private_test_cases": "[]", "metadata": "{}"}
+    return Problem(question_id="problem", question_title=settings.title, question_content=statement or "", **nothing, **tests)
+
+
+def read_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Named]:
+    """Programs of all sources with different names; those of files belong to the ``shared`` problem."""
+    paths = list(paths)
+    files = [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    count = 0
+    for path in files:
+        if path.suffix in (".jsonl", ".json") and shared is None:
+            yield from (Named(f"{row.question_id}#{row.solution_idx}", row) for row in iter_programs(path))
+        elif path.suffix in (".jsonl", ".json"):
+            for where, row in iter_entries(path):
+                yield Named(where.removeprefix(f"{path.parent}/"), _solution(row, shared, count, where))
+                count += 1
+        else:
+            code = path.read_bytes().decode("utf-8", "replace")
+            yield Named(str(path), _solution({"code": code}, shared, count, str(path)))
+            count += 1
+    if not paths:
+        text = "" if sys.stdin.isatty() else sys.stdin.read()
+        if text.lstrip()[:1] != "{":
+            rows = [(STDIN, {"code": text})] if text.strip() else []
+        else:
+            rows = [
+                (f"{STDIN}:{number}", _row(line, number)) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+            ]
+        for count, (where, row) in enumerate(rows):
+            yield Named(where, _solution(row, shared, count, where))
+
+
+def _row(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{STDIN}:{number}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{STDIN}:{number}: not a JSON object")
+    return row
+
+
+def _solution(row: dict[str, Any], shared: Problem | None, number: int, where: str) -> Solution:
+    """A program of the shared problem, or of the one that its row names."""
+    question_id = shared.question_id if shared else row.get("question_id")
+    if not isinstance(row.get("code"), str) or not isinstance(question_id, str):
+        lacks = "code" if not isinstance(row.get("code"), str) else "question_id (or give --statement or --problem)"
+        raise UserError(f"{where}: has no {lacks}")
+    return Solution(
+        question_id=question_id, solution_idx=number, output=row["code"], code=row["code"], finish_reason="unknown",
+        passed=None, verdict=None,
+    )  # fmt: skip
+
+
+def open_prm(settings: Settings) -> PRM | ServedPRM:
+    if settings.server is not None:
+        return ServedPRM(settings.checkpoint, settings.server)
+    try:
+        return PRM.from_pretrained(
+            settings.checkpoint, settings.base_model, gguf_file=settings.gguf_file, device=settings.device
+        )
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{how_to_fetch(settings.checkpoint)}") from None
+
+
+def how_to_fetch(checkpoint: Path) -> str:
+    """The command that gets a checkpoint's missing backbone, if it is one of configs/models.yaml."""
+    backbone = read_checkpoint(checkpoint).backbone if checkpoint.is_dir() else None
+    if backbone is None or backbone.sha256 is None or Path(backbone.source or "").is_file():
+        return ""
+    models = read_config(ROOT / "configs" / "models.yaml")
+    names = [name for name, model in models.items() if model.get("sha256") == backbone.sha256]
+    return f"; to fetch it: python src/fetch_model.py --name {names[0]}" if names else ""
+
+
+if __name__ == "__main__":
+    run_stage(Settings, "score", __doc__, main)
