@@ -140,9 +140,9 @@ def shared_problem(settings: Settings) -> Problem | None:
 def read_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Named]:
     """Programs of all sources with different names; those of files belong to the ``shared`` problem."""
     paths = list(paths)
-    files = [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
     count = 0
-    for path in files:
+    files = (file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path]))
+    for path in dict.fromkeys(files):
         if path.suffix in (".jsonl", ".json") and shared is None:
             yield from (Named(f"{row.question_id}#{row.solution_idx}", row) for row in iter_programs(path))
         elif path.suffix in (".jsonl", ".json"):

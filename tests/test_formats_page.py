@@ -11,6 +11,7 @@ from dreamprm_code.interchange import read_step_row
 from dreamprm_code.records import (
     CorrectedLabel,
     Problem,
+    RankedProgram,
     Rollout,
     Selection,
     Solution,
@@ -28,6 +29,7 @@ RECORDS = {
     "test_scores.jsonl": SolutionScores,
     "selections.jsonl": Selection,
     "table.jsonl": TableRow,
+    "score.py --out": RankedProgram,
 }
 
 
@@ -38,7 +40,7 @@ def page(root):
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_the_row_of_each_file_is_one(page, name):
-    row = re.search(rf"^`{re.escape(name)}[^\n]*:\n\n```json\n(.*)\n```$", page, re.M)
+    row = re.search(rf"^(?:The file of )?`{re.escape(name)}[^\n]*:\n\n```json\n(.*)\n```$", page, re.M)
     assert row is not None
     assert RECORDS[name].from_dict(json.loads(row[1])).to_dict() == json.loads(row[1])
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 from prm_samples import NOT_PYTHON, PROGRAMS, TWO_STEPS, make_problem, make_tokenizer, plain_backbone, scatter_weights, tiny_prm
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
@@ -17,7 +18,7 @@ from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.export import export
-from dreamprm_code.prm.export_card import write_card
+from dreamprm_code.prm.export_card import CardFacts, write_card
 from dreamprm_code.prm.export_chat import chat_template, problem_fields
 from dreamprm_code.prm.input_text import step_pieces
 from dreamprm_code.prm.readout import Reading
@@ -218,6 +219,15 @@ def test_the_reward_of_the_card_pays_nothing_for_no_program(tmp_path, tokenizer,
     for completions in (answers, [[{"role": "assistant", "content": answer}] for answer in answers]):
         assert reward(completions=completions, question_id=["sum"] * 6, prompts=[]) == pytest.approx(expected, abs=1e-6)
     assert reward([[{"role": "assistant", "content": None}]], ["sum"]) == [0.0]
+
+
+def test_the_card_of_the_bundled_head_has_the_blocks_of_todays_cards(root, tmp_path):
+    bundled = root / "data/prm-mbpp"
+    for path in bundled.glob("*.json"):
+        (tmp_path / path.name).symlink_to(path)
+    write_card(tmp_path, "adapter", "", CardFacts("data/prm-mbpp"))
+    assert blocks_of(bundled / "README.md") == blocks_of(tmp_path / "README.md")
+    assert ModelCard.load(bundled / "README.md").data.base_model == "Qwen/Qwen2.5-Coder-0.5B-Instruct"
 
 
 def test_the_card_of_the_bundled_head_runs_and_gives_our_scores(root, tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def write_card(folder: Path, kind: str, architecture: str, facts: CardFacts = NO
         name=facts.name,
         kind=kind,
         architecture=architecture,
-        metadata=_metadata(kind, facts, backbone),
+        metadata=_metadata(kind, facts, backbone, config.lora is not None),
         rows=facts.rows,
         fields=problem_fields(text.template),
         step_token=text.step_token,
@@ -85,7 +85,7 @@ def _load_base(backbone: BackbonePart, name: str, dtype: str) -> str:
     return f'"{source}", gguf_file="{file}", quantization_config=GgufConfig(dequantize=True), dtype=torch.{dtype}'
 
 
-def _metadata(kind: str, facts: CardFacts, backbone: BackbonePart | None) -> str:
+def _metadata(kind: str, facts: CardFacts, backbone: BackbonePart | None, has_lora: bool) -> str:
     """The card's YAML, with a result for every row of the table that is this model's."""
     base = facts.base_model
     source = (backbone.source if backbone else None) or ""
@@ -112,7 +112,7 @@ def _metadata(kind: str, facts: CardFacts, backbone: BackbonePart | None) -> str
         base_model_relation="adapter" if kind == "adapter" else "finetune" if base else None,
         datasets=list(facts.datasets) or None,
         license=facts.license,
-        library_name="peft" if kind == "adapter" else "transformers",
+        library_name="transformers" if kind != "adapter" else "peft" if has_lora else None,
         pipeline_tag={"sequence": "text-classification", "token": "token-classification"}.get(kind),
         tags=["process-reward-model", "reward-model", "code"],
         model_name=facts.name.rpartition("/")[2] if results else None,
