@@ -16,8 +16,6 @@ from dreamprm_code.prm.export_chat import cards, problem_fields
 from dreamprm_code.prm.folders import BackbonePart, CheckpointError, read_config
 from dreamprm_code.records import TableRow
 
-VLLM_VERSIONS = "TODO"
-
 
 @dataclass(frozen=True)
 class CardFacts:
@@ -63,7 +61,6 @@ def write_card(folder: Path, kind: str, architecture: str, facts: CardFacts = NO
         base=(backbone.source or "backbone") if backbone else "",
         gguf=backbone is not None and bool(backbone.gguf_file or (backbone.source or "").endswith(".gguf")),
         load_base=_load_base(backbone, facts.name, config.dtype or "float32") if backbone else "",
-        vllm_versions=VLLM_VERSIONS,
     )  # fmt: skip
     try:
         ModelCard(content)
