@@ -41,7 +41,11 @@ _setup_env() {
     echo "setup: installing the pinned packages into $venv (once, a few minutes)" >&2
     [[ -x $venv/bin/python ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" || return 1
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -r "$_root/requirements.txt" -r "$_root/requirements-tests.txt" || { echo "setup: pip failed; see the lines above" >&2; return 1; }
+    if [[ -n ${LOCKED:-} ]]; then # every package by its hash, but torch, whose builds differ by machine
+      "${pip[@]}" --require-hashes --no-deps -r "$_root/requirements.lock" && "${pip[@]}" "$(grep '^torch==' "$_root/requirements.txt")"
+    else
+      "${pip[@]}" -r "$_root/requirements.txt" -r "$_root/requirements-tests.txt"
+    fi || { echo "setup: pip failed; see the lines above" >&2; return 1; }
     # betty-ml declares Python < 3.11 but works on 3.11 and newer with these versions.
     "${pip[@]}" --no-deps --ignore-requires-python -r "$_root/requirements-betty.txt" || return 1
     _fits "$venv/bin/python" || { echo "setup: $venv lacks a pinned package after installation; delete it and try again" >&2; return 1; }
