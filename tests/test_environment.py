@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,16 @@ def test_every_requirement_is_pinned_exactly_and_once(root: Path) -> None:
         assert line.count("==") == 1 and "*" not in line, line
     names = [line.partition("==")[0].lower() for line in lines]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_the_lock_holds_every_pin_with_its_hashes(root: Path) -> None:
+    text = (root / "requirements.lock").read_text().replace("\\\n", "")
+    locked = {line.split("==")[0]: line for line in text.splitlines() if "==" in line}
+    assert all("--hash=sha256:" in line for line in locked.values())
+    for line in [*pins(root / "requirements.txt"), *pins(root / "requirements-tests.txt")]:
+        name, version = line.split("==")
+        name = re.sub(r"[-_.]+", "-", name).lower()
+        assert name == "torch" or locked[name].startswith(f"{name}=={version} "), f"{line}: make requirements.lock anew"
 
 
 def test_an_installed_package_has_all_it_needs_far_from_the_clone(root: Path, python: str, tmp_path: Path) -> None:
