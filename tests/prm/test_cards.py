@@ -5,7 +5,12 @@ Blocks that need vLLM or TRL run where VLLM_PYTHON or TRL_PYTHON name an interpr
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -148,13 +153,13 @@ def needs_more(block: str) -> bool:
     return "localhost:8000" in block or "from trl" in block
 
 
-def run_card(card: Path, where: Path, monkeypatch) -> dict:
+def run_card(card: Path, where: Path, monkeypatch, skip=needs_more) -> dict:
     """Every block of a card as it stands, in a folder that has what it names, and a file of problems."""
     monkeypatch.chdir(where)
     write_rows("problems.jsonl", [make_problem()])
     names: dict = {}
     for block in blocks_of(card):
-        if not needs_more(block):
+        if not skip(block):
             exec(block, names)
     return names
 
@@ -238,3 +243,52 @@ def test_the_card_of_the_bundled_head_runs_and_gives_our_scores(root, tmp_path, 
     names = run_card(root / "data/prm-mbpp/README.md", tmp_path, monkeypatch)
     expected = names["prm"].score(names["question"], [names["code"]])[0]
     assert names["scores"] == pytest.approx(expected, abs=0.01)  # bfloat16
+
+
+def interpreter_with(name: str) -> Path:
+    if name not in os.environ:
+        pytest.skip(f"{name} does not name an interpreter that has the package")
+    return Path(os.environ[name])
+
+
+def test_the_vllm_blocks_run_and_give_our_scores(tmp_path, tokenizer, monkeypatch):
+    """The command as it stands, on port 8000; a shape that vLLM's kernels for CPUs know."""
+    bin_folder = interpreter_with("VLLM_PYTHON").parent
+    prm = PRM.create("random:small", tokenizer=tokenizer)
+    scatter_weights(prm.model)
+    export(prm, tmp_path / "DIR")
+    [command] = [block for block in blocks_of(tmp_path / "DIR/README.md", "bash") if block.startswith("vllm serve")]
+    environment = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    server = subprocess.Popen(["bash", "-c", command], cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        for _ in range(300):
+            assert server.poll() is None
+            try:
+                urllib.request.urlopen("http://localhost:8000/v1/models", timeout=5)
+                break
+            except OSError:
+                time.sleep(2)
+        names = run_card(tmp_path / "DIR/README.md", tmp_path, monkeypatch, skip=lambda block: "from trl" in block)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    assert names["reply"].status == 200
+    assert names["scores"] == pytest.approx(prm.score(names["question"], [names["code"]])[0], abs=1e-5)
+
+
+def test_the_trl_blocks_run(root, tmp_path, tokenizer):
+    """In an environment that has TRL and what our library needs; the policy is tiny and writes no program."""
+    python = interpreter_with("TRL_PYTHON")
+    export(tiny_prm(tokenizer), tmp_path / "DIR")
+    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    plain_backbone(tmp_path / "POLICY", tokenizer)
+    write_rows(tmp_path / "problems.jsonl", [make_problem()] + [make_problem(question_id=f"{number}") for number in range(7)])
+    blocks = [block for block in blocks_of(tmp_path / "DIR/README.md") if "localhost:8000" not in block]
+    (tmp_path / "blocks.py").write_text(
+        "\n\n".join([*blocks, "print(trainer.state.global_step, trainer.state.log_history[0]['reward'])"])
+    )
+    done = subprocess.run(
+        [python, "blocks.py"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root / "src")}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    steps, reward = done.stdout.splitlines()[-1].split()
+    assert int(steps) >= 1 and float(reward) == 0.0
