@@ -207,11 +207,12 @@ def _family_cpu() -> float:
 
 def mixed(args: argparse.Namespace) -> None:
     """Many small programs, a tenth of them hostile: what the grader holds in the end, and what the hostile ones cost."""
-    sys.path.insert(0, str(ROOT / "tests/grading"))
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/grading")]
     import psutil
     from attacks_on_the_host import BREAK_OUTS
     from attacks_on_verdicts import FORGERIES
-    from grading_problems import PROBLEMS
+
+    from builders.grading import PROBLEMS
 
     problems = {problem.question_id: problem for problem in load_problems(ROOT / "data/grading/problems.jsonl")} | PROBLEMS
     innocent = [json.loads(line) for line in (ROOT / "data/grading/programs.jsonl").open()]

@@ -20,16 +20,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "bilevel"))
+sys.path.extend(str(Path(__file__).resolve().parent.parent / folder) for folder in ("src", "tests", "tests/bilevel"))
 
 import torch
 from betty.hypergradient import jvp_fn_mapping
 from betty.hypergradient.darts import darts
 from reference import double_backward
-from synthetic import tree_data
 from torch import Tensor
 
+from builders.token_trees import tree_data
 from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.bilevel.batches import Batch, Batches
 from dreamprm_code.bilevel.trainer import BiLevelRun, set_dropout

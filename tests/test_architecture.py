@@ -72,3 +72,14 @@ def test_rooms_import_downwards(imports: dict[str, set[str]]) -> None:
 def test_no_file_has_grown_too_long_to_read(root: Path) -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in (root / "src").rglob("*.py")}
     assert {str(path.relative_to(root)): length for path, length in lengths.items() if length > 350} == {}
+
+
+def test_what_tests_share_stands_in_builders_or_beside_them_and_never_in_a_test_module(root: Path) -> None:
+    files = {path.stem: path for path in (root / "tests").rglob("*.py")}
+    borrowed = {
+        f"{path.name} imports {node.module}"
+        for path in files.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_") and node.module in files
+    }
+    assert not borrowed

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from builders.rows import make_problem
 from dreamprm_code import prompts, templates
 from dreamprm_code.prompts import check_template, continuation_messages, load_template, retry_message, solution_messages, turns
 from dreamprm_code.records import Problem
@@ -18,19 +19,11 @@ from dreamprm_code.templates import TemplateError
 
 def problem(func_name: str | None = None, **fields: str) -> Problem:
     row = {
-        "question_id": "q1",
         "question_title": "Braces {n}",
         "question_content": "Print {x} and {0} and {{}} } {% if %} {{ y }} {# z #}.\n",
-        "platform": "demo",
-        "contest_id": "c",
-        "contest_date": "2024-05-01",
         "starter_code": "class Solution:\n    def solve(self, d: dict = {}) -> int:\n        " if func_name else "",
-        "difficulty": "easy",
-        "public_test_cases": "[]",
-        "private_test_cases": "[]",
-        "metadata": json.dumps({"func_name": func_name} if func_name else {}),
     }
-    return Problem.from_dict(row | fields)
+    return make_problem(func_name=func_name, **(row | fields))
 
 
 @pytest.mark.parametrize("func_name", [None, "solve"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from byte_tokenizer import byte_tokenizer
+from builders.rows import make_problem
+from builders.tokenizers import byte_tokenizer
+from builders.training import labels, solution
 from dreamprm_code.bilevel import OutcomeSettings, TrainingData, build_training_data
 from dreamprm_code.bilevel.data import sides_of
 from dreamprm_code.bilevel.units import DataError
 from dreamprm_code.prm.encoding import StepEncoder
-from training_samples import labels, problem, solution
 
 TRAIN, META = [f"t{index}" for index in range(5)], [f"m{index}" for index in range(24)]
 
@@ -25,7 +26,7 @@ def data_of(encoder: StepEncoder, *, one_step: bool = False, **settings) -> Trai
     if one_step:
         alone = rows[2].model_copy(update={"step_idx": 0, "num_steps": 1})
         rows = [alone, *rows[3:]]
-    problems = [problem(name, "2024-01-05") for name in (*TRAIN, *META)]
+    problems = [make_problem(name, contest_date="2024-01-05") for name in (*TRAIN, *META)]
     solutions = [solution(name, index, index == 0) for name in META for index in range(2)]
     return build_training_data(problems, rows, solutions, encoder, OutcomeSettings(**settings))
 
@@ -66,7 +67,8 @@ def test_outcomes_at_every_prefix_stand_beside_the_labels_and_judge_as_whole_pro
     rows, read = labels("t1", 1), unit.item.read_at_S.tolist()
     assert len(unit.rows) == 2 and unit.outcomes == (1.0, 1.0, 1.0) and read[:2] == read[2:4] and unit.num_programs == 1
     assert unit.item.depths_T[read[2:]].tolist() == [
-        len(sequence) - 1 for sequence in encoder.encode_prefixes(problem("t1", "2024-01-05"), [row.prefix for row in rows])
+        len(sequence) - 1
+        for sequence in encoder.encode_prefixes(make_problem("t1", contest_date="2024-01-05"), [row.prefix for row in rows])
     ]
     name = min({*META} & problems_of(data.inner))
     (unit,) = (unit for unit in data.inner if unit.question_id == name)

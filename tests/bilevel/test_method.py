@@ -5,41 +5,21 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from reference import double_backward, logit_tangents_by_rows
-from synthetic import tree_data
 from torch import nn
 
+from builders.token_trees import tree_data
+from builders.training import OneWeight, next_batches, run_of, take_steps
 from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
-from dreamprm_code.bilevel.batches import Batch, Batches
+from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.method import bilevel_step, inner_gradient, logit_tangents
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled, set_dropout
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.model import build_model
-
-
-def run_of(tmp_path: Path, data, model: nn.Module, **settings) -> BiLevelRun:
-    quiet = {"progress": False, "tensorboard": False, "checkpoint_every": 0, "eval_every": 0, "device": "cpu"}
-    return BiLevelRun(TrainSettings(**(quiet | settings)), data, tmp_path, model, {})
-
-
-def step(run: BiLevelRun, count: int = 1) -> None:
-    set_dropout(run.model, False)
-    for _ in range(count):
-        run.take_step()
-
-
-def next_batches(run: BiLevelRun) -> tuple[Batch, Batch]:
-    """What the run's next step will read."""
-    inner = Batches(run.data.inner, run.settings.batch_programs, run.settings.seed)
-    inner.skip_to(run.inner_batches.taken, run.inner_batches.position)
-    outer = Batches(run.data.outer, run.settings.outer_programs, run.settings.seed + 1)
-    outer.skip_to(run.outer_batches[0].taken, run.outer_batches[0].position)
-    return inner.next(), outer.next()
 
 
 def reference(run: BiLevelRun) -> torch.Tensor:
@@ -61,12 +41,12 @@ def test_exact_equals_double_backward_in_float64(tmp_path, learn, loss, optimize
         tmp_path, tree_data(), model, learn=learn, loss=loss, optimizer=optimizer, micro_tokens=micro_tokens,
         lr=1e-3, clip=0.01, label_smoothing=0.1, inner_only_steps=2, bilevel_steps=1, batch_programs=8, outer_programs=8,
     )  # fmt: skip
-    step(run, 2)
+    take_steps(run, 2)
     expected = reference(run)
     batch, _ = next_batches(run)
     _, gradient = inner_gradient(run.inner, batch)
     assert torch.cat([part.flatten() for part in gradient]).norm() > run.settings.clip  # clipping is active
-    step(run)
+    take_steps(run)
     found = run.outer.last_gradient_R
     assert (found - expected).norm() / expected.norm() < 1e-10
     assert set(found.nonzero().flatten().tolist()) == {row for unit in batch.units for row in unit.rows}
@@ -79,9 +59,9 @@ def test_frozen_products_are_taken_from_the_training_pass_and_change_nothing(tmp
         model = build_model("random:tiny", dtype=torch.float64)
         settings = {"lr": 1e-3, "inner_only_steps": 1, "bilevel_steps": 1, "batch_programs": 8, "micro_tokens": 100}
         run = run_of(tmp_path, tree_data(), model, keep_gib=keep_gib, **settings)
-        step(run)
+        take_steps(run)
         assert run.inner.kept.batches == []  # warm-up keeps nothing
-        step(run)
+        take_steps(run)
         assert len(run.inner.kept.modules) == 2 * 7 and not any(run.inner.kept.batches)  # forgotten once read
         assert len(run.inner.kept.batches) > 1 and (run.inner.kept._bytes > 0) == (keep_gib > 0)
         found[keep_gib] = run.outer.last_gradient_R
@@ -96,7 +76,7 @@ def test_exact_through_a_cold_adam(tmp_path):
     data = tensor_data(features, [0.0, 0.25, 0.5, 0.5, 0.75, 1.0], [4] * 6, Outcomes(features[:2] + 0.3, [1.0, 0.0]))
     run = run_of(tmp_path, data, model, lr=0.01, clip=0.0, inner_only_steps=0, bilevel_steps=1, batch_programs=6)
     expected = reference(run)
-    step(run)
+    take_steps(run)
     assert (run.outer.last_gradient_R - expected).norm() / expected.norm() < 1e-8
 
 
@@ -141,7 +121,7 @@ def test_exact_and_none_need_no_betty_and_the_others_say_so(tmp_path):
     script = f"""
 import sys
 sys.modules["betty"] = None
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2] / "src")]}
+sys.path[:] = {sys.path}
 import train_worker
 from dreamprm_code.errors import UserError
 for learn in ("none", "labels"):
@@ -163,7 +143,7 @@ def test_darts_is_the_exact_one_without_the_optimizer(tmp_path, learn):
     settings = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "inner_only_steps": 0, "bilevel_steps": 1, "outer_programs": 8}
     run = run_of(tmp_path, tree_data(), model, learn=learn, hypergradient="darts", **settings)
     expected = reference(run)
-    step(run)
+    take_steps(run)
     assert run.table.movement()["max_movement"] > 0
     assert torch.cosine_similarity(run.outer.last_gradient_R, expected, dim=0) > 0.99
 
@@ -184,7 +164,7 @@ def test_bettys_hypergradients_equal_double_backward_with_dense_matrices(tmp_pat
         tmp_path, data, model, learn=learn, hypergradient=hypergradient, lr=0.1, inner_only_steps=1, bilevel_steps=1,
         batch_programs=6, outer_programs=4,
     )  # fmt: skip
-    step(run, 2)
+    take_steps(run, 2)
 
     named = dict(model.named_parameters())
     sizes = [param.numel() for param in named.values()]
@@ -245,17 +225,6 @@ def test_mixed_derivatives_in_closed_form_equal_autograd(kind):
         assert torch.allclose(one, other, atol=1e-14)
 
 
-class OneWeight(nn.Module):
-    """z = a x with a = 0 at first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.zeros((), dtype=torch.float64))
-
-    def forward(self, x_S1: torch.Tensor) -> torch.Tensor:
-        return self.a * x_S1[:, 0]
-
-
 def test_four_labels_by_hand(tmp_path):
     """A whole bi-level step in about twenty numbers; z = a x, BCE, plain SGD with learning rate 1 inside and 0.1 outside.
 
@@ -278,7 +247,7 @@ def test_four_labels_by_hand(tmp_path):
         tmp_path, data, OneWeight(), optimizer="sgd", lr=1.0, weight_decay=0.0, clip=0.0, outer_optimizer="sgd", outer_lr=0.1,
         inner_only_steps=0, bilevel_steps=1, batch_programs=4, outer_programs=1,
     )  # fmt: skip
-    step(run)
+    take_steps(run)
     assert run.model.a.item() == pytest.approx(-0.1875)
     g = 2 * (1 / (1 + math.exp(0.375)) - 1)
     assert g == pytest.approx(-1.185333, abs=1e-6)
@@ -292,4 +261,4 @@ def test_an_optimizer_without_a_written_derivative_is_refused(tmp_path):
     run = run_of(tmp_path, data, OneWeight(), inner_only_steps=0, bilevel_steps=1)
     run.inner.optimizer = torch.optim.RMSprop(run.passes.params)
     with pytest.raises(UserError, match="RMSprop"):
-        step(run)
+        take_steps(run)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from reference import double_backward
-from synthetic import tree_data
-from test_method import OneWeight, next_batches, run_of, step
 from torch import nn
 
+from builders.token_trees import tree_data
+from builders.training import OneWeight, next_batches, run_of, take_steps
 from dreamprm_code.bilevel import Outcomes, TrainingData, TrainSettings, tensor_data, train
 from dreamprm_code.bilevel import trainer as trainer_module
 from dreamprm_code.bilevel.batches import Batches
@@ -31,7 +31,7 @@ def test_exact_with_outcomes_pairs_and_corrections_equals_double_backward(tmp_pa
         label_smoothing=0.1, flip_rate=0.15, label_weight="precision", outcome_weight=0.7, pair_weight=0.4,
         inner_only_steps=2, bilevel_steps=1, batch_programs=16, outer_programs=8,
     )  # fmt: skip
-    step(run, 2)
+    take_steps(run, 2)
     rows = torch.arange(len(run.data.mc_value))
     inner, outer = next_batches(run)
     assert any(unit.rows and len(unit.outcomes) > 1 for unit in inner.units) and inner.unlabelled
@@ -40,7 +40,7 @@ def test_exact_with_outcomes_pairs_and_corrections_equals_double_backward(tmp_pa
     )
     expected = both[0] if learn == "labels" else both[1] * run.table.base_weight_R
     assert run.table.base_weight_R.unique().numel() > 1
-    step(run)
+    take_steps(run)
     found = run.outer.last_gradient_R
     assert (found - expected).norm() / expected.norm() < 1e-10
     assert set(found.nonzero().flatten().tolist()) == {row for unit in inner.units for row in unit.rows}
@@ -64,7 +64,7 @@ def test_the_inner_loss_by_hand(tmp_path):
     model = OneWeight()
     nn.init.ones_(model.a)
     run = run_of(tmp_path, data, model, learn="none", outcome_weight=0.5, pair_weight=0.1, batch_programs=4)
-    step(run)
+    take_steps(run)
     assert run.inner.last_loss == pytest.approx(0.625948, abs=1e-6)
     assert pair_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])) == 0.0  # nobody failed
 
@@ -92,7 +92,7 @@ def recorded(data: TrainingData, tmp_path: Path, monkeypatch, **settings) -> lis
 
     monkeypatch.setattr(trainer_module, "bilevel_step", bilevel_step)
     run = run_of(tmp_path, data, build_model("random:tiny"), **settings)
-    step(run, run.settings.total_steps)
+    take_steps(run, run.settings.total_steps)
     return seen
 
 

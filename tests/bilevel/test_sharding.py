@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import train_worker
-from test_trainer import assert_same_result, environment, kill_in_the_bilevel_stage, launch, one_thread, result_of
+from processes import assert_same_result, environment, kill_in_the_bilevel_stage, launch, result_of
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.model import build_model
 from dreamprm_code.prm.sharding import shard_backbone
-
-__all__ = ["one_thread"]  # a fixture
 
 # Each unit a pass of its own, batches of three to five units: the first process has one pass more than the second. Kept
 # outputs end in the middle of a batch, at another place in each process.

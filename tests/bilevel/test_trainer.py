@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 import train_worker
-from synthetic import tree_data
+from processes import assert_same_result, environment, kill_in_the_bilevel_stage, launch, result_of
 from torch import nn
 
-from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
+from builders.token_trees import tree_data
+from builders.training import quiet
+from dreamprm_code.bilevel import Outcomes, tensor_data, train
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.model import build_model
-
-WORKER = Path(__file__).with_name("train_worker.py")
-
-
-def quiet(**settings) -> TrainSettings:
-    return TrainSettings(**({"progress": False, "tensorboard": False, "device": "cpu"} | settings))
 
 
 class Linear(nn.Module):
@@ -57,12 +49,12 @@ def test_one_label_rises_towards_a_clean_outcome(tmp_path, optimizer, at_least):
     assert result.weights == [1.0]
 
 
-def test_upper_none_moves_no_label(tmp_path):
+def test_learning_nothing_moves_no_label(tmp_path):
     result = train(quiet(learn="none", lr=0.1, inner_only_steps=2, bilevel_steps=20), one_label(), tmp_path, Linear(1))
     assert result.labels == [0.5] and result.weights == [1.0]
 
 
-def test_upper_weights_moves_weights_and_no_label(tmp_path):
+def test_learning_weights_moves_weights_and_no_label(tmp_path):
     """Two rows of opposite labels for the same text; the clean outcome agrees with the first."""
     data = tensor_data(torch.ones(2, 1), [1.0, 0.0], [4, 4], Outcomes(torch.ones(1, 1), [1.0]))
     config = quiet(learn="weights", optimizer="sgd", lr=0.1, inner_only_steps=0, bilevel_steps=20, batch_programs=2)
@@ -188,52 +180,6 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (tmp_path / "resume" / "state.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(UserError, match="not a resume checkpoint"):
         train(config, one_label(), tmp_path, Linear(1))
-
-
-def launch(out: Path, *, processes: int = 1, **more) -> list[str]:
-    command = [sys.executable]
-    if processes > 1:
-        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*command, str(WORKER), json.dumps([{"out": str(out), **more}])]
-
-
-def environment() -> dict[str, str]:
-    src = str(Path(__file__).parents[2] / "src")
-    return os.environ | {"PYTHONPATH": src, "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def one_thread():
-    """As in the worker: the number of threads changes the order of float additions."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def result_of(out: Path) -> dict[str, torch.Tensor]:
-    return torch.load(out / "result.pt", weights_only=True)
-
-
-def kill_in_the_bilevel_stage(command: list[str], out: Path) -> None:
-    """Start it, wait for three of six bi-level steps in the log, kill -9 every process of it."""
-    process = subprocess.Popen(command, env=environment())
-    log = out / "training_log.jsonl"
-    deadline = time.monotonic() + 120
-    while (not log.exists() or log.read_bytes().count(b"bi-level") < 3) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for child in psutil.Process(process.pid).children(recursive=True):  # torchrun's workers
-        child.kill()
-    process.kill()
-    process.wait()
-    assert (out / "resume" / "state.pt").exists() and not (out / "result.pt").exists()
-
-
-def assert_same_result(one: Path, other: Path) -> None:
-    results = result_of(one), result_of(other)
-    assert results[0].keys() == results[1].keys()
-    for name in results[0]:
-        assert torch.equal(results[0][name], results[1][name]), name
 
 
 @pytest.mark.usefixtures("one_thread")

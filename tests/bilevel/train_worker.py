@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from synthetic import tree_data
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from builders.token_trees import tree_data
 from dreamprm_code.bilevel import TrainSettings, train
 from dreamprm_code.bilevel.distributed import Processes, training_device
 from dreamprm_code.prm.model import LoraSettings, build_model

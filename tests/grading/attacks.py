@@ -23,8 +23,8 @@ from attack import Attack
 from attacks_on_limits import HOGS
 from attacks_on_the_host import BREAK_OUTS
 from attacks_on_verdicts import FORGERIES
-from grading_problems import LIMITS, PROBLEMS
 
+from builders.grading import LIMITS, PROBLEMS
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.levels import LEVELS
 

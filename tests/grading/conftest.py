@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from grading_problems import LIMITS, PROBLEMS
 
+from builders.grading import LIMITS, PROBLEMS
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings
 
 

@@ -8,8 +8,9 @@ import re
 import subprocess
 
 import pytest
-from grading_problems import LIMITS, make_problem
 
+from builders.grading import LIMITS
+from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.records import Verdict
 
@@ -27,7 +28,7 @@ RIGHT = "def solve(*values):\n    return sum(values)\n"
     ],
 )
 def test_tests_that_are_not_json_give_no_verdict_and_are_named_once(grader, caplog, given, wanted, said):
-    problem = make_problem(f"broken {given[:9]} {wanted}", [("1\n2", "3"), (given, wanted)], "solve")
+    problem = make_problem(f"broken {given[:9]} {wanted}", [("1\n2", "3"), (given, wanted)], func_name="solve")
     with caplog.at_level(logging.WARNING):
         results = [grader.submit(GradeRequest(None, problem, code)).result(timeout=60) for code in (RIGHT, "def solve(): pass")]
     assert [(result.verdict, result.passed) for result in results] == [(Verdict.HARNESS_ERROR, None)] * 2
@@ -37,24 +38,24 @@ def test_tests_that_are_not_json_give_no_verdict_and_are_named_once(grader, capl
 
 @pytest.mark.parametrize("given", ["", "\n", " \n"])
 def test_a_function_without_arguments_is_called_with_none(grader, given):
-    problem = make_problem(f"no arguments {given!r}", [(given, "[]")], "solve")
+    problem = make_problem(f"no arguments {given!r}", [(given, "[]")], func_name="solve")
     assert grader.submit(GradeRequest(None, problem, "def solve():\n    return []\n")).result(timeout=60).passed is True
     assert grader.submit(GradeRequest(None, problem, "def solve():\n    return 0\n")).result(timeout=60).passed is False
 
 
 def test_a_newline_at_the_end_of_the_arguments_is_no_further_argument(grader):
-    problem = make_problem("newline at the end", [("1\n2\n", "3")], "solve")
+    problem = make_problem("newline at the end", [("1\n2\n", "3")], func_name="solve")
     assert grader.submit(GradeRequest(None, problem, RIGHT)).result(timeout=60).passed is True
 
 
 def test_long_integers_are_json(grader):
-    problem = make_problem("long", [("1" + "0" * 5000, "5001")], "solve")
+    problem = make_problem("long", [("1" + "0" * 5000, "5001")], func_name="solve")
     code = "def solve(n):\n    return len(str(n))\n"
     assert grader.submit(GradeRequest(None, problem, code)).result(timeout=60).passed is True
 
 
 def test_the_stage_counts_programs_of_faulty_problems(tmp_path, root, python):
-    problems = [make_problem("good", [("1\n2", "3")], "solve"), make_problem("bad", [("?", "3")], "solve")]
+    problems = [make_problem("good", [("1\n2", "3")], func_name="solve"), make_problem("bad", [("?", "3")], func_name="solve")]
     (tmp_path / "problems.jsonl").write_text("".join(json.dumps(problem.to_dict()) + "\n" for problem in problems))
     programs = [{"question_id": name, "solution_idx": index, "code": RIGHT} for name in ("good", "bad") for index in range(2)]
     (tmp_path / "programs.jsonl").write_text("".join(json.dumps(program) + "\n" for program in programs))
@@ -74,7 +75,7 @@ def test_kept_results_are_what_the_function_returned():
     tests = [(str(index), "null") for index in range(5)]
     code = "def solve(n):\n    return [(1, 2.5, None, {'a': 'é'}), 10**5000, 'x', {1}][n]\n"
     with Grader(GraderSettings(all_tests=True, keep_results=True, **LIMITS)) as opened:
-        result = opened.submit(GradeRequest(None, make_problem("results", tests, "solve"), code)).result(timeout=60)
+        result = opened.submit(GradeRequest(None, make_problem("results", tests, func_name="solve"), code)).result(timeout=60)
     assert result.outputs is not None
     assert result.outputs[0] == json.dumps(wanted[0])
     assert result.outputs[1:] == (None, '"x"', None, None)  # an integer that nobody reads back, a set, an exception

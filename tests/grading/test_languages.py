@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from grading_problems import LIMITS, PROBLEMS
 
+from builders.grading import LIMITS, PROBLEMS
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings, GradingError, grade
 from dreamprm_code.languages import LANGUAGES
 

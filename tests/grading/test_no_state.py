@@ -6,8 +6,9 @@ import os
 import subprocess
 
 import pytest
-from grading_problems import LIMITS, PROBLEMS, make_problem
 
+from builders.grading import LIMITS, PROBLEMS
+from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.cgroup import make_cgroup, remove_empty_groups
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,13 @@ def test_auto_never_falls_back_to_rlimits(root, python):
     assert GraderSettings().levels() == LEVELS[:2]
     assert GraderSettings(isolation="required:rlimits").levels() == LEVELS
     code = (
-        "from grading_problems import PROBLEMS\nfrom dreamprm_code.grading import grade\n"
+        "from builders.grading import PROBLEMS\nfrom dreamprm_code.grading import grade\n"
         "print(grade(PROBLEMS['double'], 'print(2 * int(input()))'))"
     )
     here = Path(__file__).parent
     done = subprocess.run(
         [python, str(here / "without_calls.py"), "unshare,landlock_create_ruleset", python, "-c", code],
-        env=os.environ | {"PYTHONPATH": f"{root / 'src'}:{here}"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=100,
@@ -67,7 +68,7 @@ def test_auto_never_falls_back_to_rlimits(root, python):
 
 def test_without_user_namespaces_the_level_is_landlock_and_says_so(root, python):
     code = (
-        "from grading_problems import PROBLEMS\nfrom dreamprm_code.grading import Grader, GradeRequest\n"
+        "from builders.grading import PROBLEMS\nfrom dreamprm_code.grading import Grader, GradeRequest\n"
         "with Grader() as grader:\n"
         "    print(grader.submit(GradeRequest(0, PROBLEMS['double'], 'print(2 * int(input()))')).result().verdict)\n"
         "    print(grader.describe_isolation())"
@@ -75,7 +76,7 @@ def test_without_user_namespaces_the_level_is_landlock_and_says_so(root, python)
     here = Path(__file__).parent
     done = subprocess.run(
         [python, str(here / "without_calls.py"), "unshare", python, "-c", code],
-        env=os.environ | {"PYTHONPATH": f"{root / 'src'}:{here}"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=100,

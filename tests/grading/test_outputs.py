@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from grading_problems import LIMITS, PROBLEMS, make_problem
 
+from builders.grading import LIMITS, PROBLEMS
+from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings, GradingError
 from dreamprm_code.grading.sandbox.compare import lines_of, plain_number
 from dreamprm_code.grading.sandbox.fingerprints import fingerprint_of_data, fingerprint_of_text
@@ -138,7 +139,7 @@ def test_outputs_are_kept_only_when_asked_for(grade):
 def test_outputs_of_the_public_tests_cost_no_private_test(code, num_run, passes, kind):
     """Two public tests (1 and 2) and two private ones (5 and 6)."""
     tests = [(f"{n}", f"{2 * n}") for n in (1, 2, 5, 6)]
-    problem = make_problem("twice", tests, "solve" if kind == "function" else None)
+    problem = make_problem("twice", tests, func_name="solve" if kind == "function" else None)
     public = json.loads(problem.public_test_cases)
     split = {"public_test_cases": json.dumps(public[:2]), "private_test_cases": json.dumps(public[2:])}
     if kind == "function":
@@ -172,7 +173,9 @@ def test_programs_that_do_the_same_on_public_inputs_have_one_fingerprint(run):
 
 
 def test_right_within_a_stated_tolerance_is_one_output(run):
-    problem = make_problem("third", [("1", "0.3333333333")], statement="The absolute or relative error is at most 10^{-6}.")
+    problem = make_problem(
+        "third", [("1", "0.3333333333")], question_content="The absolute or relative error is at most 10^{-6}."
+    )
     codes = ["print(1 / 3)", "print(0.33333333)", "print(0.34)", "print(0.340)"]
     first, second, third, fourth = (run(problem, code).public_outputs for code in codes)
     assert first == second != third == fourth

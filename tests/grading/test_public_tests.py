@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
-from grading_problems import LIMITS, make_problem
-
+from builders.grading import LIMITS
+from builders.rows import make_problem, make_solution
 from dreamprm_code.grading import GraderSettings
 from dreamprm_code.grading.public_tests import public_only, run_public_tests
 from dreamprm_code.problems import test_cases as decode
-from dreamprm_code.records import Problem, Solution, Verdict
+from dreamprm_code.records import Solution, Verdict
 
 SETTINGS = GraderSettings(workers=2, **LIMITS)
-
-
-def problem(question_id: str = "double") -> Problem:
-    """A public test (1) and a private one (3)."""
-    found = make_problem(question_id, [("1", "2")])
-    return found.model_copy(update={"private_test_cases": json.dumps([{"input": "3", "output": "6", "testtype": "stdin"}])})
+PROBLEM = make_problem("double", [("1", "2")], private=[("3", "6")])
 
 
 def solution(index: int, code: str, verdict: Verdict = Verdict.WRONG_ANSWER, **fields) -> Solution:
-    return Solution(
-        question_id="double",
-        solution_idx=index,
-        output=code,
-        code=code,
-        finish_reason="stop",
-        passed=verdict.passed,
-        verdict=verdict,
-        **fields,
-    )
+    return make_solution("double", index, code, verdict=verdict, **fields)
 
 
 def test_only_the_public_tests_are_run_and_unknown_results_become_known() -> None:
-    assert [test.input for test in decode(public_only(problem())).all] == ["1"]
+    assert [test.input for test in decode(public_only(PROBLEM)).all] == ["1"]
     codes = ["print(2)", "print(2 * int(input()))", "print(3)"]
-    found, counts = run_public_tests([problem()], [solution(i, code) for i, code in enumerate(codes)], SETTINGS)
+    found, counts = run_public_tests([PROBLEM], [solution(i, code) for i, code in enumerate(codes)], SETTINGS)
     assert [row.public_passed for row in found] == [True, True, False]
     assert found[0].public_outputs == found[1].public_outputs != found[2].public_outputs
     assert (counts["run"], counts["unknown"]) == (3, 0)
@@ -47,12 +31,12 @@ def test_what_is_known_or_is_no_program_is_not_run() -> None:
     """The first row would be found out to fail if it were run."""
     known = solution(0, "print(3)", public_passed=True, public_outputs="as it was")
     empty = solution(1, " ", Verdict.NO_CODE)
-    found, counts = run_public_tests([problem()], [known, empty], SETTINGS)
+    found, counts = run_public_tests([PROBLEM], [known, empty], SETTINGS)
     assert counts["run"] == 0
     assert found[0] == known and (found[1].public_passed, found[1].public_outputs) == (False, None)
 
 
 def test_a_problem_without_public_tests_has_no_results() -> None:
-    private = problem().model_copy(update={"public_test_cases": "[]"})
+    private = PROBLEM.model_copy(update={"public_test_cases": "[]"})
     found, counts = run_public_tests([private], [solution(0, "print(2)")], SETTINGS)
     assert (found[0].public_passed, found[0].public_outputs, counts["run"]) == (None, None, 0)

@@ -9,8 +9,8 @@ import time
 from collections import Counter
 
 import pytest
-from grading_problems import PROBLEMS
 
+from builders.grading import PROBLEMS
 from dreamprm_code.grading import GraderSettings, GradingError, open_grader
 from dreamprm_code.grading.one_program import read_tests
 from dreamprm_code.jsonl import read_rows, write_rows

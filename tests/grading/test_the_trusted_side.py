@@ -13,8 +13,9 @@ import time
 
 import psutil
 import pytest
-from grading_problems import LIMITS, PROBLEMS, make_problem
 
+from builders.grading import LIMITS, PROBLEMS
+from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings, GradingError, pool
 from dreamprm_code.records import Verdict
 
@@ -44,7 +45,7 @@ def test_a_reason_is_one_short_printable_line(grade, problem, code):
 def test_long_reasons_and_large_problems_do_not_wait_for_each_other():
     """Before the answer of a program is read, the next problem must be sent: neither may wait for the other."""
     numbers = json.dumps(list(range(60_000)))
-    problems = [make_problem(f"large {n}", [(numbers, str(n))], "solve") for n in range(6)]
+    problems = [make_problem(f"large {n}", [(numbers, str(n))], func_name="solve") for n in range(6)]
     code = f"import os\nos.write(4, b'! 0.1 \"' + b'x' * {400_000} + b'\"\\n')  # "
     with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         futures = [grader.submit(GradeRequest(n, problem, code + str(n))) for n, problem in enumerate(problems)]
@@ -67,7 +68,7 @@ def test_a_large_problem_for_a_busy_worker_holds_nobody_up():
 
 
 def test_numbers_that_nobody_can_write_out_are_wrong_answers():
-    problem = make_problem("number", [("3", "6")], "solve")
+    problem = make_problem("number", [("3", "6")], func_name="solve")
     with Grader(GraderSettings(compat="livecodebench", **LIMITS)) as grader:
         for number, verdict in (("1E+400000000", "wrong_answer"), ("1E-400000000", "wrong_answer"), ("6.00", "passed")):
             code = f"from decimal import Decimal\ndef solve(n): return Decimal('{number}')"

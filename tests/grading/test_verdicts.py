@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from grading_problems import LIMITS, PROBLEMS, make_problem
 
+from builders.grading import LIMITS, PROBLEMS
+from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.jobs import Settings
 from dreamprm_code.grading.sandbox.judge import judge_end

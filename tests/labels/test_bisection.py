@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from test_monte_carlo import CODE, rollout, solution
-
+from builders.rollouts import CODE, rollout, solution
 from dreamprm_code.labels import Tally, bisect, steps_of, transition_labels
 from dreamprm_code.labels.bisection import regained
 from dreamprm_code.records import Verdict

@@ -4,38 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from builders.rollouts import CODE, rollout, solution
 from dreamprm_code.labels import LabelError, split_settings_of, step_labels, steps_of
-from dreamprm_code.records import Rollout, Solution, Verdict
+from dreamprm_code.records import Verdict
 from dreamprm_code.steps import StepSettings
-
-CODE = "def main():\n    print(twice(2))\n\n\ndef twice(n):\n    return 2 * n\n\n\nmain()"
-
-
-def solution(index: int = 0, verdict: Verdict = Verdict.PASSED, code: str = CODE) -> Solution:
-    return Solution(
-        question_id="q",
-        solution_idx=index,
-        output=code,
-        code=code,
-        finish_reason="stop",
-        passed=verdict.passed,
-        verdict=verdict,
-    )
-
-
-def rollout(index: int, verdict: Verdict, keeps: bool = True, step: int = 0, code: str = CODE) -> Rollout:
-    return Rollout(
-        question_id="q",
-        solution_idx=0,
-        step_idx=step,
-        rollout_idx=index,
-        output=code,
-        code=code,
-        keeps_prefix=keeps,
-        finish_reason="stop",
-        passed=verdict.passed,
-        verdict=verdict,
-    )
 
 
 def test_a_program_has_one_step_per_function_and_the_last_is_the_program():

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from fault_server import FaultServer, program_for
 
+from builders.rows import make_problem
+from builders.text_grader import TextGrader
 from dreamprm_code.jsonl import read_dicts, read_rows
 from dreamprm_code.policies import CompletionRequest, PolicySettings, open_policy, openai_server
 from dreamprm_code.records import Solution
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.sampler import run_sampling, solution_row
-from sampling_doubles import TextGrader, make_problem
 
 NUM_PROBLEMS, NUM_SOLUTIONS, NUM_KILLS = 400, 2, 20
 

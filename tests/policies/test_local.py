@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from byte_tokenizer import byte_tokenizer
+from builders.tokenizers import byte_tokenizer
 from dreamprm_code.policies import CompletionRequest, request_seed
 from dreamprm_code.policies.local import LocalPolicy
 from dreamprm_code.policies.slots import INVERSION_BLOCK, SlotJob, SlotSampler, invert

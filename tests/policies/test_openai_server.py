@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from fault_server import TRANSIENT, FaultServer, program_for
 
+from builders.rows import make_problem
+from builders.text_grader import TextGrader
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import (
     Account,
@@ -27,7 +29,6 @@ from dreamprm_code.policies import (
 from dreamprm_code.records import Solution
 from dreamprm_code.sampling.file import FailedRequest, SampledFile
 from dreamprm_code.sampling.sampler import run_sampling, solution_row
-from sampling_doubles import TextGrader, make_problem
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 

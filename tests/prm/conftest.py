@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from prm_samples import make_problem, make_tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from builders.programs import SUM
+from builders.tokenizers import make_tokenizer
 from dreamprm_code.records import Problem
 
 
@@ -16,4 +17,4 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def problem() -> Problem:
-    return make_problem()
+    return SUM

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from prm_samples import OTHER_END, TWO_STEPS, make_problem, make_tokenizer, tiny_prm
 from torch import nn
 from torch.autograd import forward_ad
 from torch.distributed.tensor import DTensor
 
+from builders.models import tiny_prm
+from builders.programs import OTHER_END, SUM, TWO_STEPS
+from builders.tokenizers import make_tokenizer
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.sharding import forget_meshes
@@ -23,7 +25,7 @@ PROGRAMS = [TWO_STEPS, OTHER_END]
 
 
 def main(out: Path) -> None:
-    problem = make_problem()
+    problem = SUM
     prm = tiny_prm(make_tokenizer())
     prm.shard_backbone("cpu")
     scores = prm.score(problem, PROGRAMS)
@@ -56,7 +58,7 @@ def check_one_layer_is_whole_at_a_time(prm: PRM) -> None:
             output.register_hook(lambda grad: seen.append(whole()))
 
     hooks = [layer.mlp.register_forward_hook(note) for layer in layers]
-    batch = collate([build_tree(prm.encoder.encode_prefixes(make_problem(), program_prefixes(TWO_STEPS)))])
+    batch = collate([build_tree(prm.encoder.encode_prefixes(SUM, program_prefixes(TWO_STEPS)))])
     loss = model(batch, "math").sum()
     seen.append(whole())
     assert all(grad.isfinite().all() for grad in torch.autograd.grad(loss, model.trainable_parameters()))

@@ -1,31 +1,18 @@
 """Ancestors-only attention, in every implementation, computes what separate sequences would."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prm_samples import tiny_model
 
+from builders.models import tiny_model
+from builders.token_trees import random_sequences
 from dreamprm_code.prm.attention import classify_blocks, layout_of, may_attend, plan_segments
 from dreamprm_code.prm.trees import build_tree, collate
 
 forests = st.lists(
     st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=30), min_size=1, max_size=6), min_size=1, max_size=3
 ).map(lambda trees: collate([build_tree(sequences) for sequences in trees]))
-
-
-def random_sequences(seed: int, num_programs: int = 5) -> list[list[int]]:
-    """A common head, programs that share parts, prefixes of each, closing tokens that make leaf branches."""
-    generator = np.random.default_rng(seed)
-    head = generator.integers(0, 500, 40).tolist()
-    sequences: list[list[int]] = []
-    for program in range(num_programs):
-        tokens = list(head) if program % 2 == 0 else sequences[-1][:50]
-        for _ in range(3):
-            tokens = tokens + generator.integers(0, 500, generator.integers(3, 30)).tolist()
-            sequences.append(tokens + [7, 8] * (program % 3))
-    return sequences
 
 
 @given(forests)

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
-from prm_samples import NOT_PYTHON, PROGRAMS, TWO_STEPS, make_problem, make_tokenizer, plain_backbone, scatter_weights, tiny_prm
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
+from builders.models import plain_backbone, scatter_weights, tiny_prm
+from builders.programs import NOT_PYTHON, PROGRAMS, TWO_STEPS
+from builders.rows import make_problem
+from builders.tokenizers import make_tokenizer
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import StepEncoder
@@ -94,7 +97,7 @@ def test_the_chat_template_gives_our_token_ids_on_all_demo_programs(root, demo):
 @pytest.mark.parametrize("format", ["native", "released"])
 def test_the_chat_template_gives_our_token_ids_on_odd_programs(program, format):
     encoder = encoder_with_chat(make_tokenizer(), format=format)
-    problem = make_problem("A\n\n```\nB {x}\n```\n", starter_code="def f():\n")
+    problem = make_problem(question_content="A\n\n```\nB {x}\n```\n", starter_code="def f():\n")
     prefixes = split_program(program).prefixes
     for prefix, expected in zip(prefixes, encoder.encode_prefixes(problem, prefixes), strict=True):
         earlier = [text for text in prefixes if len(text) < len(prefix)]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from peft import AutoPeftModelForFeatureExtraction
-from prm_samples import TWO_STEPS, assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
 from safetensors.torch import load_file
 
+from builders.models import assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
+from builders.programs import TWO_STEPS
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.prm import PRM

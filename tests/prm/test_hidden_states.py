@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from prm_samples import ONE_STEP, OTHER_END, TWO_STEPS
 
+from builders.programs import ONE_STEP, OTHER_END, TWO_STEPS
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_backbone
 from dreamprm_code.prm.scoring import PRM

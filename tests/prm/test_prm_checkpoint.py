@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from prm_samples import PROGRAMS, TWO_STEPS, assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -20,6 +19,8 @@ from transformers import (
     AutoTokenizer,
 )
 
+from builders.models import assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
+from builders.programs import PROGRAMS, TWO_STEPS
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.backbone import SHAPES

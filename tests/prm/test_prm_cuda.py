@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from prm_samples import tiny_model
-from test_attention import random_sequences
 
+from builders.models import tiny_model
+from builders.token_trees import random_sequences
 from dreamprm_code.prm.trees import build_tree, collate
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -1,8 +1,9 @@
 """One text per step, no silent cuts, nothing that a program can forge."""
 
 import pytest
-from prm_samples import NOT_PYTHON, PROGRAMS, TWO_STEPS, make_problem
 
+from builders.programs import NOT_PYTHON, PROGRAMS, TWO_STEPS
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import OMITTED, EncodingError, StepEncoder, choose_step_token
 from dreamprm_code.prm.input_text import check_template, fill, load_template, prm_text, program_prefixes
@@ -24,7 +25,7 @@ def test_the_native_text_ends_every_step_with_the_step_token(problem):
 
 
 def test_braces_in_problems_and_programs_mean_nothing():
-    problem = make_problem("print {} and {code}")
+    problem = make_problem(question_content="print {} and {code}")
     assert "print {} and {code}" in prm_text(problem, "d = {'a': {}}", "released")
 
 
@@ -59,7 +60,7 @@ def test_a_program_cannot_forge_a_step(tokenizer, problem):
 
 @pytest.mark.parametrize("code", ["s = '\ud800'\n", "\x00", "a = 1\r\nb = 2\r\n", "\ufeffx = 1\n", "# e\u0301 \ufb01\n"])
 def test_odd_characters_do_not_stop_the_encoder(tokenizer, code):
-    problem = make_problem("long statement " * 100)
+    problem = make_problem(question_content="long statement " * 100)
     for max_length in (None, 300):
         assert StepEncoder(tokenizer, max_length=max_length).encode_program(problem, code)
 
@@ -73,7 +74,7 @@ def test_prefixes_that_do_not_grow_are_refused(tokenizer, problem):
 
 @pytest.mark.parametrize("format", ["native", "released"])
 def test_a_long_statement_loses_its_middle_and_the_code_stays(tokenizer, format):
-    problem = make_problem("BEGIN " + "numbers and sums. " * 400 + " END")
+    problem = make_problem(question_content="BEGIN " + "numbers and sums. " * 400 + " END")
     encoder = StepEncoder(tokenizer, format, max_length=400)
     sequences = encoder.encode_program(problem, TWO_STEPS)
     text = tokenizer.decode(sequences[-1])

@@ -4,10 +4,11 @@ import json
 
 import pytest
 import torch
-from prm_samples import PROGRAMS, TWO_STEPS, assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification
 
+from builders.models import assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
+from builders.programs import PROGRAMS, TWO_STEPS
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.export import export

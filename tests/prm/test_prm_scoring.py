@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
-from prm_samples import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS, make_problem, tiny_prm
 
+from builders.models import tiny_prm
+from builders.programs import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.input_text import program_prefixes
@@ -57,11 +59,11 @@ def test_problems_share_passes_and_keep_their_order(tokenizer):
     prm = tiny_prm(tokenizer)
     prm.max_tokens = 600
     requests = [
-        (make_problem("First."), [TWO_STEPS, OTHER_END]),
-        (make_problem("Second.", question_id="b"), []),
-        (make_problem("Third.", question_id="c"), [ONE_STEP, NOT_PYTHON]),
-        (make_problem("Fourth, which is too long for a pass. " * 40, question_id="d"), [TWO_STEPS]),
-        (make_problem("Fifth.", question_id="e"), [ONE_STEP]),
+        (make_problem(question_content="First."), [TWO_STEPS, OTHER_END]),
+        (make_problem(question_content="Second.", question_id="b"), []),
+        (make_problem(question_content="Third.", question_id="c"), [ONE_STEP, NOT_PYTHON]),
+        (make_problem(question_content="Fourth, which is too long for a pass. " * 40, question_id="d"), [TWO_STEPS]),
+        (make_problem(question_content="Fifth.", question_id="e"), [ONE_STEP]),
     ]
     for (problem, programs), found in zip(requests, prm.score_problems(requests), strict=True):
         assert len(found) == len(programs)
@@ -71,7 +73,7 @@ def test_problems_share_passes_and_keep_their_order(tokenizer):
 
 def test_a_tree_too_large_for_the_memory_is_halved(tokenizer, problem, monkeypatch):
     prm = tiny_prm(tokenizer)
-    requests = [(problem, PROGRAMS), (make_problem("Second.", question_id="b"), [ONE_STEP, TWO_STEPS])]
+    requests = [(problem, PROGRAMS), (make_problem(question_content="Second.", question_id="b"), [ONE_STEP, TWO_STEPS])]
     expected = [prm.score(*request) for request in requests]
     forward = prm.model.forward
     limit = [180]
@@ -104,8 +106,8 @@ def test_programs_are_split_as_the_prm_was_trained(tokenizer, problem):
 
 def test_shortened_statements_are_counted(tokenizer):
     prm = tiny_prm(tokenizer, max_length=400)
-    prm.score(make_problem("numbers and sums. " * 400), [TWO_STEPS, ONE_STEP])
-    prm.score(make_problem("Short."), [ONE_STEP])
+    prm.score(make_problem(question_content="numbers and sums. " * 400), [TWO_STEPS, ONE_STEP])
+    prm.score(make_problem(question_content="Short."), [ONE_STEP])
     assert prm.counts == {"programs": 3, "statements_shortened": 2}
 
 

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import torch
-from prm_samples import make_tokenizer, tiny_prm
 from sharding_worker import PROGRAMS
 
+from builders.models import tiny_prm
+from builders.tokenizers import make_tokenizer
 from dreamprm_code.prm import PRM
 
 WORKER = Path(__file__).with_name("sharding_worker.py")
@@ -19,8 +20,9 @@ WORKER = Path(__file__).with_name("sharding_worker.py")
 
 def test_scores_and_checkpoint_of_two_processes_are_those_of_one(tmp_path, problem):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(WORKER), str(tmp_path)]
-    src = str(Path(__file__).parents[2] / "src")
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": src, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
+    subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}, check=True, timeout=240
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from prm_samples import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS, make_problem, tiny_model, tiny_prm
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
+from builders.models import tiny_model, tiny_prm
+from builders.programs import NOT_PYTHON, ONE_STEP, OTHER_END, PROGRAMS, TWO_STEPS
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import StepEncoder
@@ -45,7 +47,7 @@ def test_the_spans_hold_the_program_and_the_step_and_nothing_else(tokenizer, for
 @pytest.mark.parametrize("format", ["native", "released"])
 def test_the_span_survives_a_shortened_statement(tokenizer, format):
     encoder = StepEncoder(tokenizer, format, max_length=400)
-    steps = encoder.encode_program(make_problem("numbers and sums. " * 400), TWO_STEPS)
+    steps = encoder.encode_program(make_problem(question_content="numbers and sums. " * 400), TWO_STEPS)
     first, _, stop = steps[-1].span
     assert encoder.counts["statements_shortened"] == 1
     program = tokenizer.decode([token for token in steps[-1][first:stop] if token != steps[-1].separator])
@@ -178,9 +180,9 @@ def test_more_layers_than_there_are(layers):
 def test_scaled_features_are_standardised_without_labels(tokenizer, problem):
     reading = Reading("mean", layers=1, final_norm=False, scaled=True)
     prm = PRM.create("random:tiny", lora=None, tokenizer=tokenizer, reading=reading)
-    prm.fit_scale([(problem, PROGRAMS), (make_problem("Another."), [TWO_STEPS])])
+    prm.fit_scale([(problem, PROGRAMS), (make_problem(question_content="Another."), [TWO_STEPS])])
     steps = [prm.encoder.encode_program(problem, code) for code in PROGRAMS]
-    again = [prm.encoder.encode_program(make_problem("Another."), TWO_STEPS)]
+    again = [prm.encoder.encode_program(make_problem(question_content="Another."), TWO_STEPS)]
     with torch.no_grad():
         feature_SH = torch.cat([prm.model.features(collate([build_tree(group)])) for group in steps + again])
         scaled_SH = prm.model.scale(feature_SH)

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from prm_samples import OTHER_END, PROGRAMS, TWO_STEPS, make_problem, make_tokenizer, tiny_prm
 from transformers import AutoTokenizer
 from vllm_replies import vllm_server
 
 import check_server
 import score
+from builders.models import tiny_prm
+from builders.programs import OTHER_END, PROGRAMS, TWO_STEPS
+from builders.rows import make_problem
+from builders.tokenizers import make_tokenizer
 from cli import parse_settings
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -70,7 +73,7 @@ def test_files_are_ranked_by_the_mean_of_their_step_scores(folder, prm, tmp_path
 
 
 def test_rows_without_verdicts_name_their_problems(folder, prm, tmp_path):
-    problems = [make_problem("A", question_id="a"), make_problem("B", question_id="b"), make_problem("C", question_id="c")]
+    problems = [make_problem(name.lower(), question_content=name) for name in "ABC"]
     write_rows(tmp_path / "problems.jsonl", problems)
     keys = [("a", 0, TWO_STEPS), ("b", 0, TWO_STEPS), ("a", 7, OTHER_END)]
     lines = [json.dumps({"question_id": name, "solution_idx": index, "code": code}) for name, index, code in keys]

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from prm_samples import ONE_STEP, OTHER_END, TWO_STEPS, make_problem, tiny_model
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
+from builders.models import tiny_model
+from builders.programs import ONE_STEP, OTHER_END, TWO_STEPS
+from builders.rows import make_problem
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.model import PRMModel, freeze_lower_layers
 from dreamprm_code.prm.readout import Reading

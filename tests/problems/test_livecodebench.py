@@ -6,24 +6,18 @@ import json
 
 import pytest
 
+from builders.rows import make_problem, make_solution
 from dreamprm_code.problems.livecodebench import ResultsError, read_livecodebench_results, write_livecodebench_results
 from dreamprm_code.records import Solution, Verdict
 
 
 def solution(question_id: str, index: int, verdict: Verdict | None) -> Solution:
-    return Solution(
-        question_id=question_id,
-        solution_idx=index,
-        output=f"```python\nprint({index})\n```",
-        code=f"print({index})",
-        finish_reason="unknown",
-        passed=None if verdict is None else verdict.passed,
-        verdict=verdict,
-        reason="" if verdict in (None, Verdict.PASSED) else "because",
-    )
+    reason = "" if verdict in (None, Verdict.PASSED) else "because"
+    fields = {"output": f"```python\nprint({index})\n```", "finish_reason": "unknown", "verdict": verdict, "reason": reason}
+    return make_solution(question_id, index, f"print({index})", **fields)
 
 
-def test_round_trip_keeps_programs_and_verdicts(tmp_path, make_problem):
+def test_round_trip_keeps_programs_and_verdicts(tmp_path):
     verdicts = [Verdict.PASSED, Verdict.WRONG_ANSWER, Verdict.TIME_LIMIT, Verdict.RUNTIME_ERROR, Verdict.HARNESS_ERROR]
     rows = [solution("b", index, verdict) for index, verdict in enumerate(verdicts)]
     write_livecodebench_results(tmp_path / "r.json", [make_problem("a"), make_problem("b")], rows[::-1])
@@ -35,7 +29,7 @@ def test_round_trip_keeps_programs_and_verdicts(tmp_path, make_problem):
     assert "public_test_cases" not in entry and entry["question_content"] == "Read N, print 2N."
 
 
-def test_ungraded_programs_are_written_in_the_custom_evaluators_form(tmp_path, make_problem):
+def test_ungraded_programs_are_written_in_the_custom_evaluators_form(tmp_path):
     write_livecodebench_results(tmp_path / "r.json", [make_problem("a")], [solution("a", 0, None), solution("a", 1, None)])
     (entry,) = json.loads((tmp_path / "r.json").read_text())
     assert "graded_list" not in entry and entry["code_list"] == ["print(0)", "print(1)"]
@@ -82,7 +76,7 @@ def test_a_broken_file_is_one_clear_error(tmp_path, text, message):
         read_livecodebench_results(tmp_path / "r.json")
 
 
-def test_what_a_list_cannot_say_is_refused_before_anything_is_written(tmp_path, make_problem):
+def test_what_a_list_cannot_say_is_refused_before_anything_is_written(tmp_path):
     for rows, message in (([solution("a", 1, None)], "numbered 0 to 0"), ([solution("z", 0, None)], "not among the problems")):
         with pytest.raises(ResultsError, match=message):
             write_livecodebench_results(tmp_path / "r.json", [make_problem("a")], rows)

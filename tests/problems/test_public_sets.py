@@ -7,13 +7,13 @@ import json
 
 import pytest
 
+from builders.public_rows import HUMAN_EVAL, HUMAN_EVAL_PLUS, MBPP, MBPP_PLUS, evalplus
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.problems import load_problems, test_cases
 from dreamprm_code.problems.asserts import UNKNOWN, Case, LeftOutError, cases_of_asserts, cases_of_inputs
 from dreamprm_code.problems.public_sets import Draft, LeftOut, convert
 from dreamprm_code.records import Problem
-from public_rows import HUMAN_EVAL, HUMAN_EVAL_PLUS, MBPP, MBPP_PLUS, evalplus
 
 
 @pytest.mark.parametrize(

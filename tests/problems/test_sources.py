@@ -8,13 +8,14 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+from builders.rows import make_problem
 from dreamprm_code.jsonl import JsonlError, write_rows
 from dreamprm_code.problems import ProblemError, load_problems
 from dreamprm_code.problems.sources import shard_name
 
 
 @pytest.fixture
-def shards(tmp_path, make_problem):
+def shards(tmp_path):
     for number in range(1, 7):
         write_rows(tmp_path / shard_name(number), [make_problem(f"q{number}a"), make_problem(f"q{number}b")])
     return tmp_path
@@ -67,7 +68,7 @@ def test_a_release_of_a_single_file_is_an_error(shards):
         load_problems(shards / "test.jsonl", "release_v6")
 
 
-def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards, make_problem):
+def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards):
     write_rows(shards / "test3.jsonl", [make_problem("new"), make_problem("q1b")])
     with pytest.raises(ProblemError, match=r"test3\.jsonl:2: question_id 'q1b' is already at .*test\.jsonl:2"):
         load_problems(shards)
@@ -87,7 +88,7 @@ def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards, make_pr
         ({"contest_date": ""}, "not an ISO 8601 date"),
     ],
 )
-def test_a_bad_field_is_an_error_with_file_and_line(tmp_path, make_problem, fields, message):
+def test_a_bad_field_is_an_error_with_file_and_line(tmp_path, fields, message):
     write_rows(tmp_path / "p.jsonl", [make_problem("a"), make_problem("b", **fields)])
     with pytest.raises(ProblemError, match=rf"p\.jsonl:2: .*{message}"):
         load_problems(tmp_path / "p.jsonl")
@@ -100,7 +101,7 @@ def test_a_line_that_is_no_object_is_an_error_with_file_and_line(tmp_path, line)
         load_problems(tmp_path / "p.jsonl")
 
 
-def test_half_a_surrogate_pair_is_an_error_at_reading_and_not_at_writing(tmp_path, make_problem):
+def test_half_a_surrogate_pair_is_an_error_at_reading_and_not_at_writing(tmp_path):
     line = make_problem("a").model_dump_json().replace("Double", "\\ud83d")
     (tmp_path / "p.jsonl").write_text(line + "\n")
     with pytest.raises(JsonlError, match=r"p\.jsonl:1: .*question_title is not Unicode text"):

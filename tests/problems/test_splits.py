@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.problems import SplitError, make_split, read_split, split_by_file
 from dreamprm_code.problems.settings import RunSettings
@@ -34,7 +35,7 @@ def test_both_forms_and_both_kinds_of_file_say_the_same(write):
         assert read_split(path) == {"train": ["a", "b"], "test": ["2777"]}
 
 
-def test_problems_keep_their_order_and_what_is_not_named_is_outside(write, make_problem):
+def test_problems_keep_their_order_and_what_is_not_named_is_outside(write):
     split = split_by_file(map(make_problem, "abcd"), write('{"train": ["d", "a"], "meta": ["c"]}'))
     assert {name: [problem.question_id for problem in rows] for name, rows in split.items()} == {
         "train": ["a", "d"],
@@ -60,13 +61,13 @@ def test_problems_keep_their_order_and_what_is_not_named_is_outside(write, make_
         ("split.json", '{"train": [["a"]]}', "expected {question_id: part}"),
     ],
 )
-def test_a_split_file_that_does_not_fit_is_an_error_that_names_it(write, make_problem, name, text, said):
+def test_a_split_file_that_does_not_fit_is_an_error_that_names_it(write, name, text, said):
     with pytest.raises(SplitError, match=said) as caught:
         split_by_file(map(make_problem, "ab"), write(text, name))
     assert name in str(caught.value)
 
 
-def test_a_missing_file_an_empty_part_and_a_repeated_problem_are_named(tmp_path, write, make_problem):
+def test_a_missing_file_an_empty_part_and_a_repeated_problem_are_named(tmp_path, write):
     with pytest.raises(SplitError, match="cannot be read"):
         read_split(tmp_path / "none.json")
     split = split_by_file([make_problem("a")], write('{"train": ["a"], "meta": []}'))
@@ -78,7 +79,7 @@ def test_a_missing_file_an_empty_part_and_a_repeated_problem_are_named(tmp_path,
         split_by_file([make_problem("a"), make_problem("a")], write('{"train": ["a"]}'))
 
 
-def test_stages_take_windows_or_a_split_file(write, make_problem, tmp_path):
+def test_stages_take_windows_or_a_split_file(write, tmp_path):
     problems = tmp_path / "problems.jsonl"
     problems.write_text("".join(json.dumps(make_problem(name).to_dict()) + "\n" for name in "abc"))
     common = {"problems": str(problems), "data_dir": tmp_path}

@@ -9,6 +9,7 @@ import zlib
 
 import pytest
 
+from builders.rows import make_problem
 from dreamprm_code import problems
 from dreamprm_code.problems import load_problems, unit_tests
 from dreamprm_code.problems.unit_tests import encode_test_cases
@@ -22,7 +23,7 @@ CASES = [{"input": "5\n", "output": "10\n", "testtype": "stdin"}, {"input": "é\
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_packed_json_string_decodes_for_every_pickle_protocol(make_problem, protocol):
+def test_a_packed_json_string_decodes_for_every_pickle_protocol(protocol):
     problem = make_problem(private_test_cases=packed(json.dumps(CASES, ensure_ascii=False), protocol))
     tests = problems.test_cases(problem)
     assert [test._asdict() for test in tests.private] == CASES
@@ -30,12 +31,12 @@ def test_a_packed_json_string_decodes_for_every_pickle_protocol(make_problem, pr
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_encoding_is_the_inverse_of_decoding(make_problem, compress):
+def test_encoding_is_the_inverse_of_decoding(compress):
     cases = tuple(unit_tests.TestCase(**case) for case in CASES)
     assert problems.test_cases(make_problem(private_test_cases=encode_test_cases(cases, compress))).private == cases
 
 
-def test_an_empty_field_holds_no_tests(make_problem):
+def test_an_empty_field_holds_no_tests():
     assert problems.test_cases(make_problem(public_test_cases="", private_test_cases=" ")).all == ()
 
 
@@ -50,7 +51,7 @@ class Evil:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_pickle_of_anything_but_a_string_is_refused_and_not_executed(make_problem, capsys, value, protocol):
+def test_a_pickle_of_anything_but_a_string_is_refused_and_not_executed(capsys, value, protocol):
     with pytest.raises(problems.TestCaseError, match="problem q: private_test_cases: refused"):
         problems.test_cases(make_problem(private_test_cases=packed(value, protocol)))
     assert "executed" not in capsys.readouterr().out
@@ -76,12 +77,12 @@ def test_a_pickle_of_anything_but_a_string_is_refused_and_not_executed(make_prob
         ('[{"input": "1", "output": "1", "testtype": "functional"}]', "no func_name"),
     ],
 )
-def test_every_broken_encoding_is_one_clear_error(make_problem, text, message):
+def test_every_broken_encoding_is_one_clear_error(text, message):
     with pytest.raises(problems.TestCaseError, match=message):
         problems.test_cases(make_problem(private_test_cases=text))
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(make_problem, monkeypatch):
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(unit_tests, "MAX_DECODED_BYTES", 1000)
     with pytest.raises(problems.TestCaseError, match="more than 1000 bytes"):
         problems.test_cases(make_problem(private_test_cases=packed("x" * 100_000)))

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.problems import Window, WindowError, split_by_windows, windows_from
 
 
-def test_a_window_includes_its_start_and_excludes_its_end(make_problem):
-    problems = [make_problem(date, date) for date in ("2024-04-30T23:59:59", "2024-05-01", "2024-05-31", "2024-06-01T00:00:00")]
+def test_a_window_includes_its_start_and_excludes_its_end():
+    problems = [
+        make_problem(date, contest_date=date)
+        for date in ("2024-04-30T23:59:59", "2024-05-01", "2024-05-31", "2024-06-01T00:00:00")
+    ]
     split = split_by_windows(problems, {"may": Window("2024-05-01", "2024-06-01"), "june": Window("2024-06-01", None)})
     assert {name: [problem.question_id for problem in rows] for name, rows in split.items()} == {
         "may": ["2024-05-01", "2024-05-31"],
@@ -22,8 +26,8 @@ def test_a_window_includes_its_start_and_excludes_its_end(make_problem):
     assert split.num_outside == 1
 
 
-def test_time_zones_are_compared_as_utc(make_problem):
-    split = split_by_windows([make_problem("a", "2024-05-01T01:00:00+02:00")], {"may": Window("2024-05-01", None)})
+def test_time_zones_are_compared_as_utc():
+    split = split_by_windows([make_problem("a", contest_date="2024-05-01T01:00:00+02:00")], {"may": Window("2024-05-01", None)})
     assert (split["may"], split.num_outside) == ([], 1)
 
 
@@ -51,12 +55,14 @@ def test_a_window_that_holds_no_time_is_an_error(window):
         split_by_windows([], {"train": window})
 
 
-def test_a_repeated_question_id_is_an_error_even_outside_all_windows(make_problem):
+def test_a_repeated_question_id_is_an_error_even_outside_all_windows():
     with pytest.raises(UserError, match="question_id 'a'"):
-        split_by_windows([make_problem("a", "2020-01-01"), make_problem("a")], {"train": Window("2024-01-01", None)})
+        split_by_windows(
+            [make_problem("a", contest_date="2020-01-01"), make_problem("a")], {"train": Window("2024-01-01", None)}
+        )
 
 
-def test_an_empty_split_that_a_stage_needs_is_an_error(make_problem):
+def test_an_empty_split_that_a_stage_needs_is_an_error():
     split = split_by_windows(iter([make_problem("a")]), {"train": Window(None, None)})
     assert len(split.require("train")) == 1
     with pytest.raises(WindowError, match="no window 'test'"):
@@ -75,25 +81,8 @@ def test_windows_are_read_from_a_configuration():
 
 @given(st.lists(st.dates(), max_size=20), st.lists(st.dates(), min_size=4, max_size=4, unique=True))
 def test_each_problem_is_in_one_window_or_counted(dates, bounds):
-    from dreamprm_code.records import Problem
-
     a, b, c, d = (date.isoformat() for date in sorted(bounds))
-    problems = [
-        Problem(
-            question_id=str(number),
-            question_title="",
-            question_content="",
-            platform="",
-            contest_id="",
-            contest_date=date.isoformat(),
-            starter_code="",
-            difficulty="",
-            public_test_cases="[]",
-            private_test_cases="[]",
-            metadata="{}",
-        )
-        for number, date in enumerate(dates)
-    ]
+    problems = [make_problem(str(number), contest_date=date.isoformat()) for number, date in enumerate(dates)]
     split = split_by_windows(problems, {"train": Window(a, b), "meta": Window(b, c), "test": Window(c, d)})
     placed = [problem.question_id for rows in split.values() for problem in rows]
     assert len(placed) == len(set(placed)) == len(problems) - split.num_outside

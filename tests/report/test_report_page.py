@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamprm_code.records import CorrectedLabel, Problem, Selection, Solution, SolutionScores, StepLabel, Verdict
+from builders.rows import make_labels, make_problem, make_solution
+from dreamprm_code.records import CorrectedLabel, Selection, SolutionScores
 from dreamprm_code.report.explorer import pack, problem_entry, unpack
 from dreamprm_code.report.figures import labels_figure, training_report
 from dreamprm_code.report.page import ReportFigure, render_page
@@ -33,49 +34,18 @@ class Tags(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def make_problem(question_id: str = "q") -> Problem:
-    return Problem(
-        question_id=question_id,
-        question_title=ATTACK,
-        question_content=ATTACK,
-        platform="demo",
-        contest_id="c",
-        contest_date="2024-01-01T00:00:00",
-        starter_code="",
-        difficulty="easy",
-        public_test_cases="[]",
-        private_test_cases="[]",
-        metadata="{}",
-    )
-
-
-def make_solution(index: int = 0, code: str = CODE, question_id: str = "q") -> Solution:
-    return Solution(
-        question_id=question_id,
-        solution_idx=index,
-        output=code,
-        code=code,
-        finish_reason="stop",
-        passed=False,
-        verdict=Verdict.WRONG_ANSWER,
-        reason=ATTACK,
-    )
-
-
 def make_entry(num_programs: int = 1, question_id: str = "q", code: str = CODE) -> dict:
-    solutions = [make_solution(index, code, question_id) for index in range(num_programs)]
+    solutions = [make_solution(question_id, index, code, False, reason=ATTACK) for index in range(num_programs)]
     scores = {
         row.key: SolutionScores(question_id=question_id, solution_idx=row.solution_idx, num_steps=2, step_scores=[0.25, 0.75])
         for row in solutions
     }
-    label = StepLabel(
-        question_id=question_id, solution_idx=0, step_idx=0, num_steps=2, name="main", prefix="x", num_rollouts=4,
-        num_correct=1, max_functions=10, granularity="function",
-    )  # fmt: skip
     chosen = Selection(
         method="prm_mean", question_id=question_id, num_candidates=num_programs, selected_idx=0, num_tied=1, passed=False
     )
-    return problem_entry(make_problem(question_id), "test", solutions, scores, "mean", {label.key: label}, chosen=[chosen])
+    problem = make_problem(question_id, question_title=ATTACK, question_content=ATTACK)
+    labels = {row.key: row for row in make_labels(question_id, 0, CODE, [1, 0])}
+    return problem_entry(problem, "test", solutions, scores, "mean", labels, chosen=[chosen])
 
 
 def page_with(explorer=None) -> str:
@@ -137,7 +107,7 @@ def test_scores_that_do_not_fit_the_steps_are_shown_with_the_whole_program() -> 
 
 def test_candidates_stand_by_score_and_what_was_not_read_is_last_and_says_why() -> None:
     codes = {0: CODE, 1: CODE, 2: "", 3: CODE}
-    solutions = [make_solution(index, code).model_copy(update={"public_passed": index == 1}) for index, code in codes.items()]
+    solutions = [make_solution("q", index, code, False, public_passed=index == 1) for index, code in codes.items()]
     values = {0: [0.2, 0.2], 1: [0.3, 0.3], 2: [None], 3: [None, None]}
     unread = {2: "no_code", 3: "too_long"}
     scores = {

@@ -7,28 +7,23 @@ import subprocess
 
 import pytest
 import yaml
-from test_train_prm import PROGRAM, backbone, labels, problem, solution  # noqa: F401  (backbone is a fixture)
 
+from builders.training import WINDOWS, solution, write_training_files
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.selection.aggregation import AGGREGATIONS
 
 
 @pytest.fixture
-def run(tmp_path, backbone):  # noqa: F811
+def run(tmp_path, backbone):
     """Two test problems with four candidates each, of which the first passes; the last does not parse."""
     ids = {"train": ["t0", "t1", "t2", "t3"], "meta": ["m0", "m1"], "test": ["e0", "e1"]}
-    dates = {"train": "2024-01-05", "meta": "2024-06-05", "test": "2024-09-05"}
-    write_rows(tmp_path / "problems.jsonl", [problem(name, dates[side]) for side, names in ids.items() for name in names])
-    data_dir = tmp_path / "run"
-    write_rows(data_dir / "step_labels.jsonl", [row for i, name in enumerate(ids["train"]) for row in labels(name, i)])
-    write_rows(data_dir / "meta_solutions.jsonl", [solution(name, i, i == 0) for name in ids["meta"] for i in range(2)])
+    data_dir = write_training_files(tmp_path, **ids)
     candidates = [solution(name, i, i == 0) for name in ids["test"] for i in range(3)]
     candidates += [solution(name, 3, False).model_copy(update={"code": "def main(:\n"}) for name in ids["test"]]
     write_rows(data_dir / "test_solutions.jsonl", candidates)
-    windows = {"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"], "test": ["2024-08-01", None]}
     training = {"backbone": f"random:{backbone}", "dtype": "float32", "device": "cpu", "tensorboard": False, "progress": False}
     training |= {"inner_only_steps": 2, "bilevel_steps": 2, "batch_programs": 2, "outer_programs": 2, "checkpoint_every": 2}
-    shared = {"problems": str(tmp_path / "problems.jsonl"), "data_dir": str(data_dir), "windows": windows, "seed": 1}
+    shared = {"problems": str(tmp_path / "problems.jsonl"), "data_dir": str(data_dir), "windows": WINDOWS, "seed": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"shared": shared, "train_prm": training}))
     return tmp_path
 

@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from evaluation_samples import ATTACK, make_run
 
 import evaluate_prm
+from builders.evaluation_run import ATTACK, make_run
 from cli import parse_settings
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows

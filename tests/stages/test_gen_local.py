@@ -13,7 +13,9 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from byte_tokenizer import byte_tokenizer
+from builders.rows import make_problem
+from builders.tokenizers import byte_tokenizer
+from dreamprm_code.jsonl import write_rows
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +30,9 @@ def model_folder(tmp_path_factory) -> Path:
     return folder
 
 
-def problem_row(number: int) -> dict:
-    texts = dict.fromkeys(("question_title", "question_content", "platform", "contest_id", "starter_code", "difficulty"), "x")
-    tests = json.dumps([{"input": "1", "output": "2", "testtype": "stdin"}])
-    more = {"public_test_cases": tests, "private_test_cases": "[]", "metadata": "{}", "contest_date": "2024-03-01"}
-    return {"question_id": f"p{number:02}", **texts, **more}
-
-
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(root, python, tmp_path, model_folder):
     problems = tmp_path / "problems.jsonl"
-    problems.write_text("".join(json.dumps(problem_row(number)) + "\n" for number in range(8)))
+    write_rows(problems, [make_problem(f"p{number:02}") for number in range(8)])
 
     def start(data_dir: Path) -> subprocess.Popen:
         command = [python, str(root / "src/gen_sol.py"), "--split", "test", "--policy", f"local:{model_folder}"]

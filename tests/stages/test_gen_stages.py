@@ -12,6 +12,7 @@ import check_cof
 import gen_cof
 import gen_cof_label
 import gen_sol
+from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.jsonl import read_rows
@@ -40,20 +41,7 @@ PREFIX = GOOD[: GOOD.index("\n\n\ndef double")]
 
 
 def problem_row(question_id: str, date: str) -> dict:
-    tests = [{"input": f"{n}\n", "output": f"{2 * n}\n", "testtype": "stdin"} for n in (1, 5)]
-    return {
-        "question_id": question_id,
-        "question_title": "Double",
-        "question_content": "Print twice the number.",
-        "platform": "test",
-        "contest_id": "1",
-        "contest_date": date,
-        "starter_code": "",
-        "difficulty": "easy",
-        "public_test_cases": json.dumps(tests),
-        "private_test_cases": "[]",
-        "metadata": "{}",
-    }
+    return make_problem(question_id, [("1\n", "2\n"), ("5\n", "10\n")], contest_date=date).to_dict()
 
 
 def fenced(code: str) -> str:

@@ -8,10 +8,10 @@ import datasets
 import pytest
 
 import import_problems
+from builders.public_rows import HUMAN_EVAL, HUMAN_EVAL_PLUS, MBPP, MBPP_PLUS
 from dreamprm_code.errors import UserError
 from dreamprm_code.hub import SourceError, iter_source
 from dreamprm_code.problems import load_problems, read_split
-from public_rows import HUMAN_EVAL, HUMAN_EVAL_PLUS, MBPP, MBPP_PLUS
 
 
 def write_jsonl(path, rows):

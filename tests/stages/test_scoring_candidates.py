@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from evaluation_samples import BAD, GOOD, make_prm, make_problem, make_solution
 
+from builders.evaluation_run import BAD, GOOD, make_prm, plus_one
+from builders.rows import make_solution
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.records import SolutionScores
 from dreamprm_code.selection.scoring import score_solutions
 
-PROBLEMS = [make_problem(0, "2024-09-01", "easy"), make_problem(2, "2024-09-01", "easy")]
+PROBLEMS = [plus_one(0, "2024-09-01", "easy"), plus_one(2, "2024-09-01", "easy")]
 LONG = "text = '" + "x" * 4000 + "'\n"  # above the tiny PRM's 2000 tokens; code is never cut
 CODES = [GOOD, BAD, "", LONG]
 SOLUTIONS = [make_solution(problem.question_id, index, code, False) for problem in PROBLEMS for index, code in enumerate(CODES)]

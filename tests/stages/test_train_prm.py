@@ -9,38 +9,23 @@ import pytest
 
 import import_rows
 import train_prm
-from byte_tokenizer import byte_tokenizer
+from builders.rows import make_problem
+from builders.training import PROGRAM, WINDOWS, labels, solution, write_training_files
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import read_manifest
 from dreamprm_code.prm import PRM
-from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.records import CorrectedLabel, Problem, StepLabel
-from training_samples import PROGRAM, labels, problem, solution
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory) -> Path:
-    """A folder with a tiny config and a byte-level tokenizer; its weights are random."""
-    folder = tmp_path_factory.mktemp("backbone")
-    (folder / "config.json").write_text(json.dumps(SHAPES["tiny"]))
-    byte_tokenizer({"pad_token": "<pad>", "eos_token": "<eos>", "step": "<step>"}).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
 def config(tmp_path, backbone) -> train_prm.Settings:
     """Four training problems of one program, three meta problems of two; two steps of warm-up, three of the bi-level stage."""
-    train_ids, meta_ids = [f"t{i}" for i in range(4)], [f"m{i}" for i in range(3)]
-    rows = [problem(name, "2024-01-05") for name in train_ids] + [problem(name, "2024-06-05") for name in meta_ids]
-    write_rows(tmp_path / "problems.jsonl", rows)
-    data_dir = tmp_path / "run"
-    write_rows(data_dir / "step_labels.jsonl", [row for i, name in enumerate(train_ids) for row in labels(name, i)])
-    write_rows(data_dir / "meta_solutions.jsonl", [solution(name, i, i == 0) for name in meta_ids for i in range(2)])
+    data_dir = write_training_files(tmp_path, train=[f"t{i}" for i in range(4)], meta=[f"m{i}" for i in range(3)])
     return train_prm.Settings(
         data_dir=data_dir,
         problems=str(tmp_path / "problems.jsonl"),
-        windows={"train": ["2024-01-01", "2024-05-01"], "meta": ["2024-05-01", "2024-08-01"]},
+        windows=WINDOWS,
         backbone=f"random:{backbone}",
         method="labels",
         dtype="float32",
@@ -168,7 +153,8 @@ def test_the_default_method_moves_labels_to_the_truth(config, tmp_path):
     write_rows(config.data_dir / "step_labels.jsonl", rows)
     write_rows(config.data_dir / "meta_solutions.jsonl", meta)
     names = [f"t{index}" for index in range(10)]
-    dated = [problem(name, "2024-01-05") for name in names] + [problem(f"m{index}", "2024-06-05") for index in range(3)]
+    dated = [make_problem(name, contest_date="2024-01-05") for name in names]
+    dated += [make_problem(f"m{index}", contest_date="2024-06-05") for index in range(3)]
     write_rows(tmp_path / "problems.jsonl", dated)
     settings = config.with_changes(
         method="joint", trained_layers=0, readout="mean", scaled=True, lr=0.03, schedule="linear", inner_only_steps=40,

@@ -7,7 +7,7 @@ from pathlib import Path
 import overhead
 import pytest
 
-from byte_tokenizer import byte_tokenizer
+from builders.tokenizers import byte_tokenizer
 from dreamprm_code import bilevel
 from dreamprm_code.errors import UserError
 

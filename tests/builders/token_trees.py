@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from dreamprm_code.bilevel.units import TrainingData, Unit, fold_of_each
@@ -82,3 +83,16 @@ def tree_data(
         validation=validation,
         collate=collate,
     )
+
+
+def random_sequences(seed: int, num_programs: int = 5) -> list[list[int]]:
+    """A common head, programs that share parts, prefixes of each, closing tokens that make leaf branches."""
+    generator = np.random.default_rng(seed)
+    head = generator.integers(0, 500, 40).tolist()
+    sequences: list[list[int]] = []
+    for program in range(num_programs):
+        tokens = list(head) if program % 2 == 0 else sequences[-1][:50]
+        for _ in range(3):
+            tokens = tokens + generator.integers(0, 500, generator.integers(3, 30)).tolist()
+            sequences.append(tokens + [7, 8] * (program % 3))
+    return sequences

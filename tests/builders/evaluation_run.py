@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from byte_tokenizer import byte_tokenizer
+from builders.rows import make_labels, make_problem, make_solution
+from builders.tokenizers import byte_tokenizer
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.prm import PRM
-from dreamprm_code.records import CorrectedLabel, Problem, Solution, StepLabel, Verdict
-from dreamprm_code.steps import split_program
+from dreamprm_code.records import CorrectedLabel, Problem
 
 GOOD = """def main():
     \"\"\"Read a number and print it plus one.\"\"\"
@@ -31,34 +31,17 @@ ATTACK = "</script><script>document.title='hacked'</script><img src=x onerror=\"
 WINDOWS = {"train": ["2024-01-01", "2024-05-01"], "test": ["2024-08-01", None]}
 
 
-def make_problem(index: int, date: str, difficulty: str) -> Problem:
-    tests = json.dumps([{"input": "1", "output": "2", "testtype": "stdin"}])
-    return Problem(
-        question_id=f"p{index}",
+def plus_one(index: int, date: str, difficulty: str) -> Problem:
+    """Print n + 1: one public test and one private one."""
+    return make_problem(
+        f"p{index}",
+        [("1", "2")],
+        private=[("5", "6")],
         question_title=f"Problem {index} {ATTACK if index == 1 else ''}".strip(),
         question_content=f"Print n + 1. {ATTACK}",
         platform="demo",
-        contest_id="c",
         contest_date=date,
-        starter_code="",
         difficulty=difficulty,
-        public_test_cases=tests,
-        private_test_cases=json.dumps([{"input": "5", "output": "6", "testtype": "stdin"}]),
-        metadata="{}",
-    )
-
-
-def make_solution(question_id: str, index: int, code: str, passed: bool | None, **fields) -> Solution:
-    verdict = Verdict.HARNESS_ERROR if passed is None else Verdict.PASSED if passed else Verdict.WRONG_ANSWER
-    return Solution(
-        question_id=question_id,
-        solution_idx=index,
-        output=code,
-        code=code,
-        finish_reason="stop",
-        passed=passed,
-        verdict=verdict,
-        **fields,
     )
 
 
@@ -74,8 +57,8 @@ def make_prm() -> PRM:
 def make_run(folder: Path, num_test: int = 4) -> Path:
     """Write all input files of evaluate_prm and its configuration; returns the configuration's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    problems = [make_problem(index, "2024-09-01", ("easy", "hard")[index % 2]) for index in range(num_test)]
-    train = make_problem(100, "2024-02-01", "easy")
+    problems = [plus_one(index, "2024-09-01", ("easy", "hard")[index % 2]) for index in range(num_test)]
+    train = plus_one(100, "2024-02-01", "easy")
     write_rows(folder / "problems.jsonl", [*problems, train])
     candidates = []
     for problem in problems:
@@ -89,23 +72,7 @@ def make_run(folder: Path, num_test: int = 4) -> Path:
         ]
     write_rows(folder / "test_solutions.jsonl", candidates)
     write_rows(folder / "cof_solutions.jsonl", [make_solution(train.question_id, 0, GOOD, True)])
-    steps = split_program(GOOD).steps
-    labels = [
-        StepLabel(
-            question_id=train.question_id,
-            solution_idx=0,
-            step_idx=index,
-            num_steps=len(steps),
-            name=step.name,
-            prefix=step.prefix,
-            num_rollouts=1 if index == len(steps) - 1 else 4,
-            num_correct=1 if index == len(steps) - 1 else 3,
-            max_functions=10,
-            granularity="function",
-        )
-        for index, step in enumerate(steps)
-    ]
-    write_rows(folder / "step_labels.jsonl", labels)
+    write_rows(folder / "step_labels.jsonl", make_labels(train.question_id, 0, GOOD, [3, 1]))
     corrected = CorrectedLabel(
         question_id=train.question_id, solution_idx=0, step_idx=0, mc_value=0.75, corrected_value=0.875, weight=1.0
     )

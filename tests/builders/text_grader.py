@@ -1,29 +1,11 @@
-"""A problem, and a grader without processes, for the tests of sampling."""
+"""A grader without processes, for the tests of sampling."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import json
 
 from dreamprm_code.grading import GradeRequest, GradeResult
-from dreamprm_code.records import Problem, Verdict
-
-
-def make_problem(question_id: str, difficulty: str = "easy") -> Problem:
-    tests = json.dumps([{"input": "", "output": question_id, "testtype": "stdin"}])
-    return Problem(
-        question_id=question_id,
-        question_title=question_id,
-        question_content=f"Print {question_id}",
-        platform="test",
-        contest_id="1",
-        contest_date="2024-01-01",
-        starter_code="",
-        difficulty=difficulty,
-        public_test_cases=tests,
-        private_test_cases="[]",
-        metadata="{}",
-    )
+from dreamprm_code.records import Verdict
 
 
 class TextGrader:
