@@ -113,7 +113,9 @@ def main(settings: Settings) -> None:
         candidates_outside_the_test_window=len(solutions) - len(candidates),
         candidates_not_graded=evaluation.pool.num_ungraded,
         problems_with_fewer_candidates=evaluation.pool.num_fewer,
-        unparsable=sum(split_program(row.code).fallback is not None for row in candidates if row.code.strip()),
+        unparsable=sum(
+            split_program(row.code, language=row.language).fallback is not None for row in candidates if row.code.strip()
+        ),
     )
     for name, rows in (("selections.jsonl", evaluation.chosen), ("table.jsonl", evaluation.all_rows)):
         write_rows(out_dir / name, rows)

@@ -33,7 +33,9 @@ class Settings(SamplingSettings):
 def main(settings: Settings) -> None:
     problems = settings.window_split().require("train")
     if settings.dry_run:
-        requests = (request for _, request in solution_requests(problems, "cof", settings.num_solutions))
+        requests = (
+            request for _, request in solution_requests(problems, "cof", settings.num_solutions, None, settings.language)
+        )
         say(f"would send {estimate(requests, settings)}")
         return
     path = settings.data_dir / "cof_solutions.jsonl"

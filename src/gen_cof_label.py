@@ -53,6 +53,12 @@ class Settings(SamplingSettings):
     granularity: Literal["function", "line", "program"] = Field("function", description="what a step is")
 
     @model_validator(mode="after")
+    def _prefixes_in_python(self) -> Self:
+        if self.language != "python":
+            raise ValueError(f"'language' is {self.language}: prefixes are continued in Python only")
+        return self
+
+    @model_validator(mode="after")
     def _no_price_in_bisection(self) -> Self:
         if self.search == "binary" and self.rollout_price:
             raise ValueError("'rollout_price' is for search all: a probe of a binary search ends when a rollout passes")

@@ -28,7 +28,8 @@ class Settings(SamplingSettings):
 def main(settings: Settings) -> None:
     problems = settings.window_split().require(settings.split)
     if settings.dry_run:
-        requests = (request for _, request in solution_requests(problems, settings.style, settings.num_solutions))
+        wanted = solution_requests(problems, settings.style, settings.num_solutions, None, settings.language)
+        requests = (request for _, request in wanted)
         say(settings, f"would send {estimate(requests, settings)}")
         return
     path = settings.data_dir / f"{settings.split}_solutions.jsonl"

@@ -31,6 +31,7 @@ from dreamprm_code.grading.grader_settings import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.one_program import read_tests, read_text
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import RowAppender, iter_rows
+from dreamprm_code.languages import LANGUAGES, language_of_file
 from dreamprm_code.manifest import check_outputs, check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
 from dreamprm_code.problems.livecodebench import check_results_can_hold
@@ -43,6 +44,9 @@ class Settings(GradingSettings):
     code: Path | None = Field(None, description="one program, to be graded on --tests instead of --solutions on --problems")
     tests: Path | None = Field(None, description="its tests, JSON: [[input, output], ...]")
     func_name: str | None = Field(None, description="with --tests: the function that they call, each with a list of arguments")
+    language: Annotated[str | None, OneOf((*LANGUAGES,))] = Field(
+        None, description="of --code (default: by its suffix), and of rows that do not say theirs (default: python)"
+    )
     problems: str | None = Field(None, description="problems: a .jsonl file, a folder of LiveCodeBench shards, or a hub id")
     release: str | None = Field(None, description="LiveCodeBench release tag for a folder or a hub id, e.g. release_v6")
     solutions: Path | None = Field(
@@ -79,9 +83,10 @@ def main(settings: Settings) -> None:
 def grade_one(settings: Settings, code: Path, tests: Path) -> None:
     """Print the verdict; the exit status is 0 if the program passes, 1 if not."""
     problem, program = read_tests(tests, settings.func_name), read_text(code, "program")
-    graders = settings.grader_settings(1, all_tests=settings.all_tests, compat=settings.compat)
-    with open_grader(graders, settings.engine, say) as grader:
-        result = grader.submit(GradeRequest(str(code), problem, program)).result()
+    language = settings.language or language_of_file(code)
+    more = {"all_tests": settings.all_tests, "compat": settings.compat, "languages": (language,)}
+    with open_grader(settings.grader_settings(1, **more), settings.engine, say) as grader:
+        result = grader.submit(GradeRequest(str(code), problem, program, language)).result()
     where = "" if result.failed_test is None else f" (test {result.failed_test} of {result.num_tests}, counted from 0)"
     print(f"{result.verdict}{where}: {result.reason}; {result.cpu_seconds:.2f} s of CPU time")
     if not result.passed:
@@ -91,15 +96,16 @@ def grade_one(settings: Settings, code: Path, tests: Path) -> None:
 def grade_many(settings: Settings, problems_from: str, solutions: Path, out: Path) -> None:
     outputs = {"--out": out, "--livecodebench-results": settings.livecodebench_results}
     check_outputs("grade", outputs, {"--solutions": solutions, "--problems": Path(problems_from)})
-    graders = settings.grader_settings(
-        settings.workers, all_tests=settings.all_tests, keep_outputs=True, compat=settings.compat
-    )
     inputs = [path for path in (Path(problems_from), solutions) if path.is_file()]
     known_problems = sha256_of(problems_from) if Path(problems_from).is_file() else problems_from
     identity = {**settings.limits(), "all_tests": settings.all_tests, "compat": settings.compat, "problems": known_problems}
     made_by: dict[str, Any] = {"stage": "grade", "config": settings.model_dump(), "identity": identity, "inputs": inputs}
     check_resume(out, identity)
-    wanted = {program.key for program in iter_programs(solutions)}
+    language = settings.language or "python"
+    languages = {program.key: program.language for program in iter_programs(solutions, language)}
+    wanted = set(languages)
+    more = {"all_tests": settings.all_tests, "compat": settings.compat, "languages": tuple(sorted(set(languages.values())))}
+    graders = settings.grader_settings(settings.workers, keep_outputs=True, **more)
     named = {question_id for question_id, _ in wanted}
     problems = {row.question_id: row for row in iter_problems(problems_from, settings.release) if row.question_id in named}
     unknown = sorted(named - problems.keys())
@@ -122,7 +128,7 @@ def grade_many(settings: Settings, problems_from: str, solutions: Path, out: Pat
         with tqdm(
             total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05, mininterval=pause
         ) as progress:
-            for result in grader.grade(_missing(solutions, problems, graded, waiting)):
+            for result in grader.grade(_missing(iter_programs(solutions, language), solutions, problems, graded, waiting)):
                 fields = result.solution_fields()
                 if settings.all_tests:
                     fields["test_verdicts"] = list(result.test_verdicts)
@@ -150,17 +156,21 @@ def say(text: str) -> None:
 
 
 def _missing(
-    solutions: Path, problems: dict[str, Problem], graded: dict[tuple, bytes], waiting: dict[Hashable, Solution]
+    programs: Iterator[Solution],
+    solutions: Path,
+    problems: dict[str, Problem],
+    graded: dict[tuple, bytes],
+    waiting: dict[Hashable, Solution],
 ) -> Iterator[GradeRequest]:
     """Requests for the programs that have no row; each waits until its row is written.
 
     Raises:
         GradingError: a row is of another program than the one that has its key now.
     """
-    for program in iter_programs(solutions):
+    for program in programs:
         if program.key not in graded:
             waiting[program.key] = program
-            yield GradeRequest(program.key, problems[program.question_id], program.code)
+            yield GradeRequest(program.key, problems[program.question_id], program.code, program.language)
         elif graded[program.key] != digest(program.code):
             raise GradingError(
                 f"{solutions}: program {program.key} has changed since it was graded; choose another --out, or delete its row"

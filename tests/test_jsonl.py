@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dreamprm_code.files import manifest_path
 from dreamprm_code.jsonl import JsonlError, RowAppender, dump_row, iter_rows, read_rows, sort_file, write_rows
-from dreamprm_code.records import SolutionScores, Step, StepLabel
+from dreamprm_code.records import RecordError, SolutionScores, Step, StepLabel
 
 
 def step(step_idx: int = 0, prefix: str = "x = 1\n", question_id: str = "q") -> Step:
@@ -214,3 +214,12 @@ def test_a_step_that_was_not_read_has_no_score_but_a_reason() -> None:
     for changes in ({"unread": None}, {"step_scores": [0.5, 0.5]}, {"unread": "tired"}):
         with pytest.raises(ValueError, match="unread"):
             SolutionScores.from_dict(row | changes)
+
+
+def test_a_row_of_code_names_its_language_where_it_is_not_python():
+    row = {"question_id": "q", "solution_idx": 0, "step_idx": 0, "num_steps": 1, "name": "main", "prefix": "int main() {}"}
+    assert Step.from_dict(row).to_dict() == row
+    assert Step.from_dict(row).language == "python"
+    assert Step.from_dict(row | {"language": "cpp"}).to_dict() == row | {"language": "cpp"}
+    with pytest.raises(RecordError, match=r"field 'language': .*'cobol' is not one of python, cpp"):
+        Step.from_dict(row | {"language": "cobol"})

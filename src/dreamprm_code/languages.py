@@ -7,6 +7,7 @@ and reference programs in ``data/demo/languages/NAME/``, on which the tests of s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from dreamprm_code.errors import UserError
 
@@ -205,6 +206,19 @@ LANGUAGES: dict[str, Language] = {
         ),
     )
 }
+
+
+def language_of_file(path: Path) -> str:
+    """The name of the language whose files end as this one does.
+
+    Raises:
+        LanguageError: there is none.
+    """
+    for language in LANGUAGES.values():
+        if path.suffix == language.suffix:
+            return language.name
+    known = ", ".join(f"{language.suffix} ({name})" for name, language in LANGUAGES.items())
+    raise LanguageError(f"{path}: no language has files that end so; give --language, or choose from {known}")
 
 
 def language_named(name: str) -> Language:

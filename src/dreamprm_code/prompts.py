@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from dreamprm_code.languages import LANGUAGES, PYTHON, language_named
 from dreamprm_code.records import Problem
 from dreamprm_code.templates import TemplateError, check_fields, fill, read_template
 
@@ -31,23 +32,34 @@ REQUIRED_FIELDS = {
     "plain_function": {"question_content", "func_name"},
     "continuation": {"question_content", "prefix"},
     "cof_retry": {"violations"},
+    **{f"cof_stdin_{name}": {"question_content"} for name in LANGUAGES if name != PYTHON.name},
+    "plain_stdin_other": {"question_content", "language"},
+    "cof_retry_other": {"violations", "language"},
 }
-"""Templates, and the fields without which their prompt would make no sense."""
+"""Templates, and the fields without which their prompt would make no sense; those that name no language are Python's."""
 
 _TURN = re.compile(r"\n<!-- (user|assistant) -->[ \t]*(?=\n)")
 
 _PROBLEM_FIELDS = ("question_title", "question_content", "starter_code", "platform", "question_id", "func_name")
 
 
-def solution_messages(problem: Problem, style: Style = "cof") -> list[dict[str, str]]:
+def solution_messages(problem: Problem, style: Style = "cof", language: str = PYTHON.name) -> list[dict[str, str]]:
     """Ask for a program: as a Chain of Functions ("cof", paper section 3.1), or without a word on structure ("plain").
 
     Three kinds of problems have a template each: programs that read standard input, a class ``Solution`` (LiveCodeBench's
-    functional problems), and a plain function (those whose starter code has no such class).
+    functional problems), and a plain function (those whose starter code has no such class). In other languages than Python
+    there are programs that read standard input only.
 
     Raises:
-        TemplateError: an unknown style, or a template that cannot be filled.
+        TemplateError: an unknown style, a template that cannot be filled, or a functional problem in another language.
+        LanguageError: there is no such language.
     """
+    if language != PYTHON.name:
+        title = language_named(language).title
+        if problem.is_functional:
+            raise TemplateError(f"problem {problem.question_id}: its tests call a function, in Python only, not in {title}")
+        name = "plain_stdin_other" if style == "plain" else f"{style}_stdin_{language}"
+        return _messages(name, problem, {"language": title})
     kind = "stdin"
     if problem.is_functional:
         kind = "functional" if "class Solution" in problem.starter_code else "function"
@@ -63,19 +75,27 @@ def continuation_messages(problem: Problem, prefix: str) -> list[dict[str, str]]
     return _messages("continuation", problem, {"prefix": prefix})
 
 
-def retry_message(violations: Iterable[str]) -> dict[str, str]:
+def retry_message(violations: Iterable[str], language: str = PYTHON.name) -> dict[str, str]:
     """The turn that shows a model which Chain-of-Function rules its answer broke, and asks for the program again.
 
     Raises:
         TemplateError: the template cannot be filled.
     """
-    text = fill(load_template("cof_retry"), violations="\n".join(f"- {violation}" for violation in violations))
+    fields = {"violations": "\n".join(f"- {violation}" for violation in violations)}
+    if language != PYTHON.name:
+        fields["language"] = language_named(language).title
+    text = fill(load_template("cof_retry" if language == PYTHON.name else "cof_retry_other"), **fields)
     return {"role": "user", "content": text}
 
 
-def prompt_fingerprint(retry: bool = False) -> str:
-    """SHA-256 (hex) over what all templates say, ``cof_retry`` only where it is used: part of what decides a stage's rows."""
-    names = sorted(name for name in REQUIRED_FIELDS if retry or name != "cof_retry")
+def prompt_fingerprint(retry: bool = False, language: str = PYTHON.name) -> str:
+    """SHA-256 (hex) over what all templates of a language say, ``cof_retry`` only where it is used: part of what decides a
+    stage's rows."""
+    others = {"plain_stdin_other", "cof_retry_other", *(name for name in REQUIRED_FIELDS if name.startswith("cof_stdin_"))}
+    own = REQUIRED_FIELDS.keys() - others
+    if language != PYTHON.name:
+        own = {f"cof_stdin_{language}", "plain_stdin_other", "cof_retry_other"}
+    names = sorted(name for name in own if retry or not name.startswith("cof_retry"))
     said = [fill(load_template(name), **{field: f"<{field}>" for field in _known_fields(name)}) for name in names]
     texts = "\0".join(f"{name}\0{text}" for name, text in zip(names, said, strict=True))
     return hashlib.sha256(texts.encode()).hexdigest()
@@ -108,9 +128,10 @@ def check_template(text: str, name: str, where: str) -> str:
 
 
 def _known_fields(name: str) -> tuple[str, ...]:
-    if name == "cof_retry":
-        return ("violations",)
-    return (*_PROBLEM_FIELDS, "prefix") if name == "continuation" else _PROBLEM_FIELDS
+    if name.startswith("cof_retry"):
+        return ("violations", "language") if name.endswith("other") else ("violations",)
+    more = {"continuation": ("prefix",)}.get(name, ("language",) if "_stdin_" in name else ())
+    return (*_PROBLEM_FIELDS, *more)
 
 
 def turns(template: str) -> list[tuple[str, str]]:

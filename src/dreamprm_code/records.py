@@ -32,13 +32,35 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from dreamprm_code.languages import LANGUAGES, PYTHON
 from dreamprm_code.record_base import Record as Record
 from dreamprm_code.record_base import RecordError as RecordError
 
 Index = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _known_language(name: str) -> str:
+    if name not in LANGUAGES:
+        raise ValueError(f"{name!r} is not one of {', '.join(LANGUAGES)}")
+    return name
+
+
+LanguageName = Annotated[str, AfterValidator(_known_language)]
+"""Of the code in a row."""
+
+
+class Code(Record):
+    """A row that holds code; where that is Python, the row does not say so."""
+
+    @model_serializer(mode="wrap")
+    def _name_other_languages(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = write(self)
+        if row.get("language") == PYTHON.name:
+            del row["language"]
+        return row
 
 
 class Verdict(StrEnum):
@@ -127,7 +149,7 @@ class Problem(Record):
         return self.func_name is not None
 
 
-class Solution(Record):
+class Solution(Code):
     """One program for a problem, and what its unit tests said.
 
     ``output`` is the model's whole answer, ``code`` the program extracted from it ("" if none). ``verdict`` is None while
@@ -145,6 +167,7 @@ class Solution(Record):
     solution_idx: Index
     output: str
     code: str
+    language: LanguageName = PYTHON.name
     finish_reason: str
     passed: bool | None
     verdict: Annotated[Verdict, Field(strict=False)] | None
@@ -166,7 +189,7 @@ class Solution(Record):
         return self
 
 
-class Step(Record):
+class Step(Code):
     """One function of a program: the text from the program's start to the function's end."""
 
     key_fields = ("question_id", "solution_idx", "step_idx")
@@ -177,6 +200,7 @@ class Step(Record):
     num_steps: Annotated[int, Field(ge=1)]
     name: str
     prefix: str
+    language: LanguageName = PYTHON.name
 
     @model_validator(mode="after")
     def _index_in_range(self) -> Self:
@@ -189,7 +213,7 @@ class Step(Record):
         return self.step_idx == self.num_steps - 1
 
 
-class Rollout(Record):
+class Rollout(Code):
     """One sampled completion of a prefix, graded as a whole program.
 
     ``keeps_prefix`` is False where the policy rewrote the prefix: such a rollout says nothing about the prefix, is kept for
@@ -204,6 +228,7 @@ class Rollout(Record):
     rollout_idx: Index
     output: str
     code: str
+    language: LanguageName = PYTHON.name
     keeps_prefix: bool
     finish_reason: str
     passed: bool | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -238,3 +239,26 @@ def test_progress_is_no_flood_where_nobody_watches(root, python, files):
     done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("program/s") <= 3  # at the start and at the end; 10 s have not passed between them
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
+def test_programs_of_two_languages_in_one_file_and_one_by_its_suffix(root, python, files):
+    script = "console.log(2 * require('fs').readFileSync(0, 'utf8'));"
+    write_programs(
+        files,
+        [
+            {"question_id": "double", "solution_idx": 0, "code": "print(2 * int(input()))"},
+            {"question_id": "double", "solution_idx": 1, "code": script, "language": "javascript"},
+        ],
+    )
+    done = subprocess.run(command(root, python, files), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(files / "graded.jsonl", Solution)
+    assert {(row.language, str(row.verdict)) for row in rows} == {("python", "passed"), ("javascript", "passed")}
+    (files / "mine.js").write_text(script)
+    (files / "tests.json").write_text('[["3", "6"]]')
+    one = [python, root / "src/grade.py", "--code", files / "mine.js", "--tests", files / "tests.json"]
+    assert subprocess.run(one, capture_output=True, text=True, timeout=120).stdout.startswith("passed")
+    (files / "mine.txt").write_text(script)
+    done = subprocess.run([*one[:3], files / "mine.txt", *one[4:]], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "give --language" in done.stderr

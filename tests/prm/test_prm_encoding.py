@@ -117,3 +117,13 @@ def test_a_template_that_cannot_be_filled_is_refused():
         check_template("{nonsense} {code}", "native", "here")
     with pytest.raises(UserError, match="not known"):
         load_template("other")
+
+
+def test_a_program_in_another_language_is_read_with_its_name_and_its_own_steps(tokenizer, problem):
+    encoder = StepEncoder(tokenizer)
+    code = "int half(int n) { return n / 2; }\nint main() { return half(2); }\n"
+    first, last = encoder.encode_program(problem, code, language="cpp")
+    text = tokenizer.decode(last)
+    assert "print their sum.\n\nThe program is written in C++.\n" in text
+    assert text.count(encoder.step_token) == 2 and last[: len(first)] == first
+    assert encoder.encode_program(problem, TWO_STEPS, language="python") == encoder.encode_program(problem, TWO_STEPS)

@@ -204,7 +204,9 @@ def build_training_data(
     for question_id, solutions in usable.items():
         for solution in solutions:
             try:
-                sequences = encoder.encode_program(known[question_id], solution.code, max_functions, granularity)
+                sequences = encoder.encode_program(
+                    known[question_id], solution.code, max_functions, granularity, solution.language
+                )
             except EncodingError:
                 counts["meta_programs_too_long"] += 1
                 continue

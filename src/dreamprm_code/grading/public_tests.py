@@ -28,11 +28,12 @@ def run_public_tests(
         if solution.question_id not in public or None not in (solution.public_passed, solution.public_outputs):
             continue
         if solution.code.strip():
-            requests.append(GradeRequest(solution.key, public[solution.question_id], solution.code))
+            requests.append(GradeRequest(solution.key, public[solution.question_id], solution.code, solution.language))
         else:
             found[solution.key] = solution.model_copy(update={"public_passed": False})
     if requests:
-        with Grader(replace(settings, keep_outputs=True)) as grader:
+        languages = tuple(dict.fromkeys(request.language for request in requests))
+        with Grader(replace(settings, keep_outputs=True, languages=languages)) as grader:
             for result in grader.grade(requests):
                 known = {"public_passed": result.public_passed, "public_outputs": result.public_outputs}
                 found[result.key] = found[result.key].model_copy(update=known)

@@ -18,7 +18,7 @@ def steps_of(solution: Solution, settings: StepSettings = DEFAULT_STEPS) -> list
     """The steps of a solution's program; none if it has no program."""
     if not solution.code.strip():
         return []
-    parts = split_program(solution.code, settings.max_functions, settings.granularity).steps
+    parts = split_program(solution.code, settings.max_functions, settings.granularity, solution.language).steps
     return [
         Step(
             question_id=solution.question_id,
@@ -27,6 +27,7 @@ def steps_of(solution: Solution, settings: StepSettings = DEFAULT_STEPS) -> list
             num_steps=len(parts),
             name=part.name,
             prefix=part.prefix,
+            language=solution.language,
         )
         for index, part in enumerate(parts)
     ]

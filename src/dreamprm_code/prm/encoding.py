@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.prm.input_text import check_template, fill, load_template, program_prefixes, step_pieces
+from dreamprm_code.prm.input_text import check_template, fill, in_language, load_template, program_prefixes, step_pieces
 from dreamprm_code.prm.trees import StepTokens
 from dreamprm_code.records import Problem
 
@@ -86,10 +86,11 @@ class StepEncoder:
         return self.encode_prefixes(problem, [*earlier, prefix])[-1]
 
     def encode_program(
-        self, problem: Problem, code: str, max_functions: int = 10, granularity: str = "function"
+        self, problem: Problem, code: str, max_functions: int = 10, granularity: str = "function", language: str = "python"
     ) -> list[StepTokens]:
         """The ids up to each step of a program."""
-        return self.encode_prefixes(problem, program_prefixes(code, max_functions, granularity))
+        prefixes = program_prefixes(code, max_functions, granularity, language)
+        return self.encode_prefixes(in_language(problem, language), prefixes)
 
     def encode_prefixes(self, problem: Problem, prefixes: Sequence[str]) -> list[StepTokens]:
         """The ids of each prefix of one program, with the places of program and step in them.

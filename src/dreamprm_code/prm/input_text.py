@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.languages import PYTHON, language_named
 from dreamprm_code.records import Problem
 from dreamprm_code.steps import split_program
 from dreamprm_code.templates import read_template
@@ -71,9 +72,22 @@ def step_pieces(prefixes: Sequence[str]) -> list[str]:
     return pieces
 
 
-def program_prefixes(code: str, max_functions: int = 10, granularity: str = "function") -> list[str]:
+def program_prefixes(
+    code: str, max_functions: int = 10, granularity: str = "function", language: str = PYTHON.name
+) -> list[str]:
     """The step prefixes of a program; code that has no steps (empty, not parsable) is one step."""
-    return [step.prefix for step in split_program(code, max_functions, granularity).steps] or [code]
+    return [step.prefix for step in split_program(code, max_functions, granularity, language).steps] or [code]
+
+
+def in_language(problem: Problem, language: str) -> Problem:
+    """A problem as the PRM reads it before a program in this language: where that is not Python, its statement says so.
+
+    In the statement, not in the template: a checkpoint keeps the template that it was trained with.
+    """
+    if language == PYTHON.name:
+        return problem
+    said = f"{problem.question_content}\n\nThe program is written in {language_named(language).title}."
+    return problem.model_copy(update={"question_content": said})
 
 
 def prm_text(

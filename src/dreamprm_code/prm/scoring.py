@@ -19,7 +19,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.checkpoint import load, save
 from dreamprm_code.prm.encoding import StepEncoder
-from dreamprm_code.prm.input_text import program_prefixes
+from dreamprm_code.prm.input_text import in_language, program_prefixes
 from dreamprm_code.prm.model import PUBLISHED_LORA, LoraSettings, PRMModel, build_model, cast_lora
 from dreamprm_code.prm.readout import PUBLISHED_READING, Reading
 from dreamprm_code.prm.sharding import is_sharded, shard_backbone
@@ -157,12 +157,14 @@ class PRM:
     def counts(self) -> dict[str, int]:
         return dict(self.encoder.counts)
 
-    def score(self, problem: Problem, programs: Sequence[str], progress: Progress | None = None) -> list[list[float]]:
+    def score(
+        self, problem: Problem, programs: Sequence[str], progress: Progress | None = None, language: str = "python"
+    ) -> list[list[float]]:
         """Probability of success after each step of each program. Code without steps (empty, not parsable) is one step."""
-        return self.score_prefixes(problem, self._prefixes(programs), progress)
+        return self.score_prefixes(in_language(problem, language), self._prefixes(programs, language), progress)
 
-    def _prefixes(self, programs: Sequence[str]) -> list[list[str]]:
-        return [program_prefixes(code, self.steps.max_functions, self.steps.granularity) for code in programs]
+    def _prefixes(self, programs: Sequence[str], language: str = "python") -> list[list[str]]:
+        return [program_prefixes(code, self.steps.max_functions, self.steps.granularity, language) for code in programs]
 
     def score_prefixes(
         self, problem: Problem, prefixes: Sequence[Sequence[str]], progress: Progress | None = None
@@ -185,7 +187,9 @@ class PRM:
         """Ids of every prefix. Equal programs give equal tuples and are scored once, so that their scores are equal exactly."""
         return [self.encoder.encode_prefixes(problem, program) if program else [] for program in prefixes]
 
-    def score_problems(self, requests: Iterable[tuple[Problem, Sequence[str]]]) -> Iterator[list[list[float]]]:
+    def score_problems(
+        self, requests: Iterable[tuple[Problem, Sequence[str]]], language: str = "python"
+    ) -> Iterator[list[list[float]]]:
         """Scores of many problems' programs, in order; small trees share a pass. Memory stays bounded."""
         waiting: list[tuple[TokenTree, list[StepTokens], list[list[StepTokens]]]] = []
 
@@ -201,8 +205,8 @@ class PRM:
                 yield [[scores[sequence] for sequence in program] for program in encoded]
             waiting.clear()
 
-        for problem, programs in requests:
-            prefixes = self._prefixes(programs)
+        for asked, programs in requests:
+            problem, prefixes = in_language(asked, language), self._prefixes(programs, language)
             encoded = self._encode(problem, prefixes)
             sequences = list(dict.fromkeys(sequence for program in encoded for sequence in program))
             tree = build_tree(sequences) if sequences else None

@@ -17,7 +17,6 @@ from typing import Any
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.folders import CheckpointError, encoder_of, read_config
-from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import StepTokens
 from dreamprm_code.records import Problem
 
@@ -56,7 +55,9 @@ class ServedPRM:
         """Probability of success after each step of each program."""
         return next(self.score_problems([(problem, programs)]))
 
-    def score_problems(self, requests: Iterable[tuple[Problem, Sequence[str]]]) -> Iterator[list[list[float]]]:
+    def score_problems(
+        self, requests: Iterable[tuple[Problem, Sequence[str]]], language: str = "python"
+    ) -> Iterator[list[list[float]]]:
         """Scores of many problems' programs, in order; up to ``parallel`` programs are asked for at once.
 
         Raises:
@@ -65,7 +66,7 @@ class ServedPRM:
         with ThreadPoolExecutor(self.parallel) as pool:
             try:
                 for problem, programs in requests:
-                    yield list(pool.map(lambda code, problem=problem: self._score(problem, code), programs))
+                    yield list(pool.map(lambda code, problem=problem: self._score(problem, code, language), programs))
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -79,9 +80,8 @@ class ServedPRM:
         ids = self.encoder.encode_program(problem, "".join(pieces), self.steps.max_functions, self.steps.granularity)[-1]
         return self._ask_scores({"messages": messages}, ids)
 
-    def _score(self, problem: Problem, code: str) -> list[float]:
-        prefixes = program_prefixes(code, self.steps.max_functions, self.steps.granularity)
-        sequences = self.encoder.encode_prefixes(problem, prefixes)
+    def _score(self, problem: Problem, code: str, language: str) -> list[float]:
+        sequences = self.encoder.encode_program(problem, code, self.steps.max_functions, self.steps.granularity, language)
         if self.encoder.step_token_id is not None:
             return self._ask_scores({"input": list(sequences[-1])}, sequences[-1])
         return [self._ask_scores({"input": list(ids)}, ids)[-1] for ids in sequences]

@@ -28,8 +28,9 @@ def adherence_report(problems: Iterable[Problem], solutions: Iterable[Solution])
             continue
         total += 1
         if solution.code.strip():
-            kinds = {str(violation.kind) for violation in cof_violations(solution.code, problem.func_name)}
-            functions[len(split_program(solution.code, max_functions=None).steps) if "no_function" not in kinds else 0] += 1
+            kinds = {str(violation.kind) for violation in cof_violations(solution.code, problem.func_name, solution.language)}
+            steps = split_program(solution.code, max_functions=None, language=solution.language).steps
+            functions[len(steps) if "no_function" not in kinds else 0] += 1
         else:
             kinds = {"no_code"}
         follows = not kinds

@@ -55,7 +55,7 @@ def problem_entry(
     for solution in sorted(solutions, key=lambda row: row.solution_idx):
         found = scores.get(solution.key)
         step_scores = [score for score in found.step_scores if score is not None] if found else []
-        steps = split_program(solution.code, settings.max_functions, settings.granularity)
+        steps = split_program(solution.code, settings.max_functions, settings.granularity, solution.language)
         texts, names = list(steps.texts), [step.name for step in steps.steps]
         if step_scores and len(texts) != len(step_scores):
             texts, names = [solution.code], ["program"]

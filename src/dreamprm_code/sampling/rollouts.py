@@ -118,6 +118,7 @@ def _rollout_row(step: Step, sampled: Sampled) -> Rollout:
         rollout_idx=completion.index,
         output=completion.output,
         code=sampled.code,
+        language=step.language,
         keeps_prefix=sampled.keeps_prefix,
         finish_reason=completion.finish_reason,
         passed=sampled.grade.verdict.passed,

@@ -30,13 +30,14 @@ class Sampled(NamedTuple):
     code: str
     keeps_prefix: bool
     grade: GradeResult
+    language: str = "python"
 
 
 class Sampler:
     """Asks the policy, grades, writes. ``max_requests`` of the policy bounds what is in flight."""
 
-    def __init__(self, policy: Policy, grader: Grader, file: SampledFile, bar: tqdm | None = None):
-        self.policy, self.grader, self.file, self.bar = policy, grader, file, bar
+    def __init__(self, policy: Policy, grader: Grader, file: SampledFile, bar: tqdm | None = None, language: str = "python"):
+        self.policy, self.grader, self.file, self.bar, self.language = policy, grader, file, bar, language
         self._in_flight = asyncio.Semaphore(policy.max_requests)
         self._reading = asyncio.Lock()
         self._saved = self._shown = time.monotonic()
@@ -93,12 +94,13 @@ class Sampler:
         """
         async with self._reading:
             await asyncio.sleep(0)
-            code, kept = program_of(completion.output, request.prefix, extract_code), True
+            read = partial(extract_code, language=self.language)
+            code, kept = program_of(completion.output, request.prefix, read), True
             if request.prefix is not None:
                 code, kept = keep_prefix(code, request.prefix)
-        request_to_grade = GradeRequest(key=(*request.key, completion.index), problem=problem, code=code)
+        request_to_grade = GradeRequest((*request.key, completion.index), problem, code, self.language)
         grade = await asyncio.wrap_future(self.grader.submit(request_to_grade))
-        return Sampled(completion, code, kept, grade)
+        return Sampled(completion, code, kept, grade, self.language)
 
     def _show(self, rows: int) -> None:
         account, now = self.file.account, time.monotonic()
@@ -161,11 +163,10 @@ def sample_and_grade(
     keep_outputs: bool = False,
 ) -> dict[str, Any]:
     """:func:`run_sampling` with the policy and the grader of the settings; ``say`` is told the isolation level."""
-    graders = settings.grader_settings(settings.grade_workers, keep_outputs=keep_outputs)
+    graders = settings.grader_settings(settings.grade_workers, keep_outputs=keep_outputs, languages=(settings.language,))
     state_path = file.path.with_suffix(".batches.json")
-    counts = run_sampling(
-        partial(open_policy, settings, file.account, state_path), partial(open_grader, graders, say=say), file, tasks, num_rows
-    )
+    openers = partial(open_policy, settings, file.account, state_path), partial(open_grader, graders, say=say)
+    counts = run_sampling(*openers, file, tasks, num_rows, settings.language)
     return counts | {"spent": file.account.summary()}
 
 
@@ -175,6 +176,7 @@ def run_sampling(
     file: SampledFile,
     tasks: Tasks,
     num_rows: int,
+    language: str = "python",
 ) -> dict[str, Any]:
     """Sample until nothing is missing or the budget is reached, then close the file; returns the counts of its manifest.
 
@@ -187,7 +189,7 @@ def run_sampling(
             with open_grader() as grader:
                 file.start()
                 with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
-                    sampler = Sampler(policy, grader, file, bar)
+                    sampler = Sampler(policy, grader, file, bar, language)
                     reason = await run_bounded(tasks(sampler), 2 * policy.max_requests + 64)
                 return reason, {"policy_kind": policy.kind, "isolation": grader.isolation}
         finally:
@@ -216,6 +218,7 @@ def solution_row(question_id: str, sampled: Sampled) -> Solution:
         solution_idx=completion.index,
         output=completion.output,
         code=sampled.code,
+        language=sampled.language,
         finish_reason=completion.finish_reason,
         **sampled.grade.solution_fields(),
         prompt_tokens=completion.prompt_tokens,

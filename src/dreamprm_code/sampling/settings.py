@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from dreamprm_code.grading.settings import GradingSettings
+from dreamprm_code.languages import LANGUAGES
 from dreamprm_code.policies.settings import PolicySettings
 from dreamprm_code.problems.settings import RunSettings
+from dreamprm_code.settings import OneOf
 
 
 class SamplingSettings(RunSettings, PolicySettings, GradingSettings):
     grade_workers: int = Field(2, ge=1, description="programs graded at once")
+    language: Annotated[str, OneOf(tuple(LANGUAGES))] = Field(
+        "python", description="language of the programs (all but Python: problems that read standard input)"
+    )

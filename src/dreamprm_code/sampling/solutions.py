@@ -17,14 +17,19 @@ from dreamprm_code.steps import cof_violations
 
 
 def solution_requests(
-    problems: Sequence[Problem], style: Style, num_solutions: int, file: SampledFile | None = None
+    problems: Sequence[Problem],
+    style: Style,
+    num_solutions: int,
+    file: SampledFile | None = None,
+    language: str = "python",
 ) -> Iterator[tuple[Problem, CompletionRequest]]:
     """What is to be asked, or still to be asked for a file; ``style`` is cof or plain."""
     for problem in problems:
         wanted = tuple(range(num_solutions))
         indices = wanted if file is None else file.missing((problem.question_id,), wanted)
         if indices:
-            yield problem, CompletionRequest((problem.question_id,), tuple(solution_messages(problem, style)), indices)
+            messages = tuple(solution_messages(problem, style, language))
+            yield problem, CompletionRequest((problem.question_id,), messages, indices)
 
 
 def sample_solutions(
@@ -48,11 +53,12 @@ def sample_solutions(
     identity = {
         "style": style,
         "retries": retries,
-        "prompts": prompt_fingerprint(retry=retries > 0),
+        "prompts": prompt_fingerprint(retries > 0, settings.language),
         "limits": settings.limits(),
+        **({} if settings.language == "python" else {"language": settings.language}),
     }
     file = SampledFile(path, Solution, stage=stage, settings=settings, identity=identity)
-    todo = list(solution_requests(problems, style, num_solutions, file))
+    todo = list(solution_requests(problems, style, num_solutions, file, settings.language))
 
     def tasks(sampler: Sampler) -> Iterator[Callable[[], Awaitable[Any]]]:
         for problem, request in todo:
@@ -64,14 +70,14 @@ def sample_solutions(
 
 async def _follow_rules(retries: int, sampler: Sampler, problem: Problem, sampled: Sampled) -> Sampled:
     """Show the model which rules its program breaks and ask again; the first answer that breaks fewest is kept."""
-    best, broken = sampled, cof_violations(sampled.code, problem.func_name)
+    best, broken = sampled, cof_violations(sampled.code, problem.func_name, sampled.language)
     for attempt in range(retries):
         if not broken:
             break
         messages = (
-            *solution_messages(problem, "cof"),
+            *solution_messages(problem, "cof", sampled.language),
             {"role": "assistant", "content": best.completion.output},
-            retry_message(violation.detail for violation in broken),
+            retry_message((violation.detail for violation in broken), sampled.language),
         )
         request = CompletionRequest((problem.question_id, "retry", attempt), messages, (sampled.completion.index,))
         sampler.file.counts["asked_again"] += 1
@@ -79,7 +85,7 @@ async def _follow_rules(retries: int, sampler: Sampler, problem: Problem, sample
             async for result in sampler.ask(request):
                 if isinstance(result, Completion):
                     again = await sampler.graded(result, request, problem)
-                    left = cof_violations(again.code, problem.func_name)
+                    left = cof_violations(again.code, problem.func_name, again.language)
                     if len(left) < len(broken):
                         best, broken = again, left
         except BudgetReached:

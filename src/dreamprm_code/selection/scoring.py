@@ -131,11 +131,11 @@ def iter_scores(
     counts: Counter[str],
 ) -> Iterator[list[SolutionScores]]:
     """Scores of solutions, first of those without a program, then problem by problem; adds to ``counts``."""
-    grouped: dict[str, list[Solution]] = {}
+    grouped: dict[str, dict[str, list[Solution]]] = {}  # by language, then by problem
     without_code: list[SolutionScores] = []
     for solution in missing:
         if solution.code.strip():
-            grouped.setdefault(solution.question_id, []).append(solution)
+            grouped.setdefault(solution.language, {}).setdefault(solution.question_id, []).append(solution)
         else:
             without_code.append(_row(solution, [None], Unread.NO_CODE))
     if without_code:
@@ -143,16 +143,27 @@ def iter_scores(
     if not grouped:
         return
     prm = open_prm()
-    groups = list(grouped.values())
+    for language, problems in grouped.items():
+        yield from _scored_in(language, prm, by_id, list(problems.values()), counts)
+
+
+def _scored_in(
+    language: str,
+    prm: PRM | ServedPRM,
+    by_id: Mapping[str, Problem],
+    groups: Sequence[Sequence[Solution]],
+    counts: Counter[str],
+) -> Iterator[list[SolutionScores]]:
+    """Rows of programs in one language; a group holds those of one problem."""
     readable: list[list[Solution]] = []
 
     def requests() -> Iterator[tuple[Problem, list[str]]]:
         for group in groups:
             problem = by_id[group[0].question_id]
-            readable.append([solution for solution in group if _fits(prm, problem, solution.code, counts)])
+            readable.append([solution for solution in group if _fits(prm, problem, solution, counts)])
             yield problem, [solution.code for solution in readable[-1]]
 
-    for position, scores in enumerate(prm.score_problems(requests())):
+    for position, scores in enumerate(prm.score_problems(requests(), language)):
         batch = [_row(solution, found) for solution, found in zip(readable[position], scores, strict=True)]
         fitting_keys = {solution.key for solution in readable[position]}
         too_long = [_too_long(solution, prm.steps) for solution in groups[position] if solution.key not in fitting_keys]
@@ -160,10 +171,11 @@ def iter_scores(
         yield batch + too_long
 
 
-def _fits(prm: PRM | ServedPRM, problem: Problem, code: str, counts: Counter[str]) -> bool:
+def _fits(prm: PRM | ServedPRM, problem: Problem, solution: Solution, counts: Counter[str]) -> bool:
     shortened = prm.encoder.counts["statements_shortened"]
     try:
-        prm.encoder.encode_program(problem, code, prm.steps.max_functions, prm.steps.granularity)
+        how = prm.steps
+        prm.encoder.encode_program(problem, solution.code, how.max_functions, how.granularity, solution.language)
     except EncodingError:
         return False
     counts["statements_shortened"] += prm.encoder.counts["statements_shortened"] - shortened
@@ -171,7 +183,7 @@ def _fits(prm: PRM | ServedPRM, problem: Problem, code: str, counts: Counter[str
 
 
 def _too_long(solution: Solution, settings: StepSettings) -> SolutionScores:
-    num_steps = len(split_program(solution.code, settings.max_functions, settings.granularity).steps)
+    num_steps = len(split_program(solution.code, settings.max_functions, settings.granularity, solution.language).steps)
     return _row(solution, [None] * num_steps, Unread.TOO_LONG)
 
 

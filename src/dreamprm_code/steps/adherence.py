@@ -5,37 +5,20 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import NamedTuple
 
+from dreamprm_code.languages import PYTHON, language_named
+from dreamprm_code.steps.cof_rules import CofViolation, CofViolationKind
 from dreamprm_code.steps.python_source import Function, FunctionNode, functions_of, parse
+from dreamprm_code.steps.tree_adherence import tree_violations
 
 
-class CofViolationKind(StrEnum):
-    """The rules, as the prompts state them."""
-
-    UNPARSABLE = "unparsable"
-    NO_FUNCTION = "no_function"
-    MAIN_NOT_FIRST = "main_not_first"
-    NO_HELPER = "no_helper"
-    MISSING_DOCSTRING = "missing_docstring"
-    NESTED_FUNCTION = "nested_function"
-    UNUSED_HELPER = "unused_helper"
-    NOT_ONE_FINAL_CALL = "not_one_final_call"
-
-
-class CofViolation(NamedTuple):
-    """A broken rule and where: for counting by ``kind``, for reading by ``detail``."""
-
-    kind: CofViolationKind
-    detail: str
-
-
-def cof_violations(code: str, func_name: str | None) -> list[CofViolation]:
+def cof_violations(code: str, func_name: str | None, language: str = PYTHON.name) -> list[CofViolation]:
     """Check a program against the Chain-of-Function rules; an empty list means that it follows all of them.
 
     ``func_name`` is the method that the tests call (None for a stdin program, whose high-level function is ``main``).
     """
+    if language != PYTHON.name:
+        return tree_violations(code, language_named(language))
     tree = parse(code)
     if tree is None:
         return [CofViolation(CofViolationKind.UNPARSABLE, "Python cannot parse the program")]

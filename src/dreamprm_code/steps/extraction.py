@@ -9,6 +9,9 @@ The rule, in order:
    Python. Among equals the last, which is where models put their final version.
 4. Without any fence, the first run of lines that parses as a whole program; failing that the whole answer if it
    begins like code (a program that was cut off); else nothing.
+
+In the other languages the rule is the same, with their fences and grammars; without any fence, the whole answer if it parses as
+a program or begins like one.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ import re
 import textwrap
 from typing import NamedTuple
 
+from dreamprm_code.languages import PYTHON, Language, language_named
 from dreamprm_code.steps.python_source import lines_of, parse
+from dreamprm_code.steps.tree_source import parse_tree
 
 _REASONING_END = re.compile(r"</(think|thinking|thought|reasoning)>", re.IGNORECASE)
 _REASONING_START = re.compile(r"\s*<(think|thinking|thought|reasoning)>", re.IGNORECASE)
@@ -30,6 +35,11 @@ _CODE_LINE = re.compile(
 _CUT_OFF_START = re.compile(r"import \w|from [\w.]+ import|(?:async )?def \w+ ?\(|class \w+ ?[:(]|@\w+|\w+(?:, ?\w+)* ?= ?\S")
 """A first line that is no prose: stricter, because here nothing else proves that the answer is a program."""
 
+_OTHER_CUT_OFF_START = re.compile(
+    r"#include\b|using namespace\b|import [\w.*{\"(]|package \w+|public class\b|class \w+ ?\{|use \w+::|fn \w+\(|func \w+\(|"
+    r"function\*? \w+ ?\(|(?:const|let|var) \w+ = |'use strict'"
+)
+
 _MAX_STARTS = 40
 """Lines tried as the start of an unfenced program; more would make long prose slow."""
 
@@ -38,26 +48,30 @@ class _Block(NamedTuple):
     tag: str
     code: str
 
-    @property
-    def is_python(self) -> bool:
-        return re.match(r"[{.]*py", self.tag, re.IGNORECASE) is not None
+    def is_in(self, language: Language) -> bool:
+        if language == PYTHON:
+            return re.match(r"[{.]*py", self.tag, re.IGNORECASE) is not None
+        words = re.split(r"[\s,:]", self.tag.strip("{.}").lower())
+        return words[0] in language.fences
 
 
-def extract_code(output: str) -> str:
+def extract_code(output: str, language: str = PYTHON.name) -> str:
     """The program in a model's answer, without surrounding blank lines and with plain line feeds; "" if there is none."""
-    answer = _after_reasoning(output)
+    answer, wanted = _after_reasoning(output), language_named(language)
     if answer is None:
         return ""
     blocks = [block for block in _fenced_blocks(answer) if block.code]
-    candidates = [block for block in blocks if block.is_python or not block.tag]
+    candidates = [block for block in blocks if block.is_in(wanted) or not block.tag]
     if len(candidates) == 1:
         return candidates[0].code  # the usual case needs no parsing
     if candidates:
-        return max(enumerate(candidates), key=lambda item: (*_quality(item[1]), item[0]))[1].code
+        return max(enumerate(candidates), key=lambda item: (*_quality(item[1], wanted), item[0]))[1].code
     for block in reversed(blocks):
-        if _is_whole_program(block.code):
+        if _is_whole_program(block.code, wanted):
             return block.code
-    return "" if blocks else _unfenced(answer)
+    if blocks:
+        return ""
+    return _unfenced(answer) if wanted == PYTHON else _unfenced_in(answer, wanted)
 
 
 def _after_reasoning(output: str) -> str | None:
@@ -67,12 +81,16 @@ def _after_reasoning(output: str) -> str | None:
     return None if _REASONING_START.match(output) else output
 
 
-def _quality(block: _Block) -> tuple[bool, bool, bool]:
-    return parse(block.code) is not None, _is_whole_program(block.code), block.is_python
+def _quality(block: _Block, language: Language) -> tuple[bool, bool, bool]:
+    parses = parse(block.code) if language == PYTHON else parse_tree(block.code, language)
+    return parses is not None, _is_whole_program(block.code, language), block.is_in(language)
 
 
-def _is_whole_program(code: str) -> bool:
+def _is_whole_program(code: str, language: Language = PYTHON) -> bool:
     """Parses, and defines something or reads input: a line of sample output or of usage does neither."""
+    if language != PYTHON:
+        found = parse_tree(code, language)
+        return found is not None and (bool(found.functions) or "stdin" in code or "readFileSync" in code)
     tree = parse(code)
     if tree is None:
         return False
@@ -127,6 +145,11 @@ def _unfenced(text: str) -> str:
             return code
     whole = "\n".join(lines).strip("\n").rstrip()
     return whole if _CUT_OFF_START.match(whole) else ""
+
+
+def _unfenced_in(text: str, language: Language) -> str:
+    code = "\n".join(line.text for line in lines_of(text)).strip("\n").rstrip()
+    return code if _is_whole_program(code, language) or _OTHER_CUT_OFF_START.match(code) else ""
 
 
 def _parsing_run(lines: list[str]) -> str:

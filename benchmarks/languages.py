@@ -1,0 +1,193 @@
+"""Splitter and grader on programs in C++, Java, JavaScript, Go and Rust, as far as their compilers are here.
+
+    python benchmarks/languages.py references               the demo's reference programs: split, built, passed
+    python benchmarks/languages.py humaneval_x              HumanEval-X: references split, build and pass; a mutated one fails
+    python benchmarks/languages.py hostile --repeat 5       hostile programs in C++ and JavaScript, verdicts equal every time
+
+HumanEval-X is read from ../shared/data/humaneval_x (``--data``); it is not part of this repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "grading")]
+
+from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings  # noqa: E402
+from dreamprm_code.jsonl import read_rows  # noqa: E402
+from dreamprm_code.languages import LANGUAGES  # noqa: E402
+from dreamprm_code.records import Problem  # noqa: E402
+from dreamprm_code.steps import split_program  # noqa: E402
+
+OTHERS = [name for name in LANGUAGES if name != "python"]
+SILENT = Problem.from_tests([("", "")], question_id="silent")
+
+GO_SHIM = """
+type testingT struct{}
+type asserter struct{}
+var assert asserter
+func (asserter) New(t *testingT) asserter { return asserter{} }
+func (asserter) Equal(want, got interface{}, _ ...interface{}) { if !reflect.DeepEqual(want, got) { os.Exit(1) } }
+func (asserter) InDelta(a, b, by float64) { if a-b > by || b-a > by { os.Exit(1) } }
+func (asserter) True(ok bool, _ ...interface{}) { if !ok { os.Exit(1) } }
+func (asserter) False(ok bool, _ ...interface{}) { if ok { os.Exit(1) } }
+func (asserter) Nil(x interface{}) { if x != nil && !reflect.ValueOf(x).IsNil() { os.Exit(1) } }
+"""
+GO_PACKAGES = {
+    **{name: name for name in ("math", "strings", "strconv", "sort", "fmt", "bytes", "regexp", "unicode", "time")},
+    **{"md5": "crypto/md5", "rand": "math/rand", "big": "math/big", "hex": "encoding/hex"},
+}
+
+MUTATIONS = (
+    ("==", "!="), ("<=", ">"), (">=", "<"), (" < ", " >= "), (" > ", " <= "), ("<", ">="), (">", "<="), ("&&", "||"),
+    ("+=", "-="), ("%", "*"), (" + ", " - "), ("+", "-"), ("true", "false"), ("false", "true"), ("*", "+"), (" - ", " + "),
+    ("0", "1"), ("1", "2"), ("-", "+"), ("max", "min"), ("min", "max"), ("push_back", "assign"), ("return ", "return !"),
+    ("2", "3"), ("i", "1"),
+)  # fmt: skip
+"""What is replaced to break a program, one place at a time."""
+
+
+def with_tests(language: str, row: dict[str, str], body: str) -> str:
+    """One program that exits with a status other than 0 where a test of HumanEval-X fails."""
+    code, test = row["declaration"] + body, row["test"]
+    if language == "javascript":
+        return f"console.assert = (ok) => {{ if (!ok) process.exit(1); }};\n{code}\n{test}"
+    if language == "go":
+        text = f"{code}\n{test}".replace("*testing.T", "*testingT")
+        used = sorted({path for name, path in GO_PACKAGES.items() if re.search(rf"\b{name}\.", text)} | {"os", "reflect"})
+        name = re.search(r"func (Test\w+)", test)
+        assert name is not None
+        imports = "".join(f'\t"{path}"\n' for path in used)
+        return f"package main\n\nimport (\n{imports})\n{GO_SHIM}\n{text}\nfunc main() {{ {name[1]}(&testingT{{}}) }}\n"
+    if language == "rust":
+        code = re.sub(r"^use (rand|regex|md5)\b.*;\n", "", code, flags=re.MULTILINE)
+        code = re.sub(r"fn main\s*\(\s*\)\s*\{\s*\}", "", code)
+        tests = re.findall(r"fn (\w+)\(\)", test)
+        test = re.sub(r"#\[(cfg\(test\)|test)\]", "", test).replace("fn ", "pub fn ")
+        return f"{code}\n{test}\nfn main() {{ {' '.join(f'tests::{name}();' for name in tests)} }}\n"
+    return f"{code}\n{test}"
+
+
+def mutants(body: str) -> Iterator[str]:
+    for old, new in MUTATIONS:
+        if old in body:
+            yield body.replace(old, new, 1)
+
+
+def submit(grader: Grader, language: str, row: dict[str, str], body: str) -> Future[GradeResult]:
+    return grader.submit(GradeRequest(row["task_id"], SILENT, with_tests(language, row, body), language))
+
+
+def humaneval_x(args: argparse.Namespace) -> None:
+    total: Counter[str] = Counter()
+    for language in args.only:
+        path = args.data / f"{'js' if language == 'javascript' else language}.jsonl"
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][:: args.every]
+        fallbacks = [
+            row["task_id"]
+            for row in rows
+            if split_program(row["declaration"] + row["canonical_solution"] + row["test"], language=language).fallback
+        ]
+        total.update(references=len(rows), fallbacks=len(fallbacks))
+        print(f"{language}: {len(rows)} references, split with {len(fallbacks)} fallbacks {fallbacks or ''}", flush=True)
+        if not is_here(language):
+            continue
+        started = time.monotonic()
+        counts: Counter[str] = Counter()
+        with Grader(GraderSettings(workers=args.workers, cpu_limit_s=2, languages=(language,))) as grader:
+            results = [(row, submit(grader, language, row, row["canonical_solution"])) for row in rows]
+            for row, future in results:
+                result = future.result()
+                counts[f"reference {result.verdict}"] += 1
+                if not result.passed:
+                    print(f"  {row['task_id']}: {result.verdict}: {result.reason}", flush=True)
+                    continue
+                for body in mutants(row["canonical_solution"]):
+                    verdict = submit(grader, language, row, body).result().verdict
+                    if verdict != "compile_error":  # it says nothing about the tests
+                        counts["mutants run"] += 1
+                        if not verdict.passed:
+                            counts["references with a mutant that fails"] += 1
+                            break
+                else:
+                    print(f"  {row['task_id']}: no mutant fails", flush=True)
+        print(f"  {dict(counts)} in {time.monotonic() - started:.0f} s", flush=True)
+    share = total["fallbacks"] / total["references"]
+    print(f"all: {total['fallbacks']} fallbacks of {total['references']} references ({share:.2%})")
+
+
+def references(args: argparse.Namespace) -> None:
+    problems = {row.question_id: row for row in read_rows(ROOT / "data/demo/problems.jsonl", Problem)}
+    wrong = 0
+    for language in args.only:
+        paths = sorted((ROOT / "data/demo/languages" / language).iterdir())
+        codes = {path.stem: path.read_text(encoding="utf-8") for path in paths}
+        split = [split_program(code, language=language) for code in codes.values()]
+        steps = Counter(len(found.steps) for found in split if found.fallback is None)
+        said = f"{language}: {len(codes)} references, {sum(steps.values())} split (steps: {dict(sorted(steps.items()))})"
+        if is_here(language):
+            started = time.monotonic()
+            with Grader(GraderSettings(workers=args.workers, languages=(language,))) as grader:
+                requests = [GradeRequest(name, problems[name], code, language) for name, code in codes.items()]
+                results = list(grader.grade(requests))
+            failed = [f"{result.key}: {result.verdict}: {result.reason}" for result in results if not result.passed]
+            wrong += len(failed)
+            said += f", {len(results) - len(failed)} pass {sum(result.num_tests for result in results)} tests {failed or ''}"
+            said += f" in {time.monotonic() - started:.0f} s"
+        print(said, flush=True)
+    sys.exit(wrong > 0)
+
+
+def hostile(args: argparse.Namespace) -> None:
+    from attacks_in_languages import LANGUAGE_ATTACKS
+    from test_attacks_in_languages import run_language_attacks, unfair
+
+    runs = []
+    for number in range(1, args.repeat + 1):
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            verdicts, wrong = run_language_attacks(list(LANGUAGE_ATTACKS), Path(folder))
+        runs.append(verdicts)
+        print(
+            f"run {number}: {len(LANGUAGE_ATTACKS)} attacks in {time.monotonic() - started:.0f} s; undeserved verdicts: "
+            f"{unfair(list(LANGUAGE_ATTACKS), verdicts) or 'none'}; changed on the host: {wrong or 'nothing'}",
+            flush=True,
+        )
+    differing = {name: [run[name] for run in runs] for name in runs[0] if len({run[name] for run in runs}) > 1}
+    print(f"verdicts of {len(runs)} runs: {f'different: {differing}' if differing else 'identical'}")
+
+
+def is_here(language: str) -> bool:
+    toolchain = LANGUAGES[language].toolchain
+    here = toolchain is not None and all(map(shutil.which, toolchain.commands))
+    if not here:
+        print(f"{language}: no compiler here")
+    return here
+
+
+def main() -> None:
+    commands = {"references": references, "humaneval_x": humaneval_x, "hostile": hostile}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--only", nargs="*", choices=OTHERS, default=OTHERS)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "humaneval_x")
+    parser.add_argument("--every", type=int, default=1, help="of HumanEval-X, every so many-th problem")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=5, help="runs of hostile")
+    args = parser.parse_args()
+    commands[args.command](args)
+
+
+if __name__ == "__main__":
+    main()
