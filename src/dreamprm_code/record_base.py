@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.languages import LANGUAGES, PYTHON
 
 
 class RecordError(UserError):
@@ -60,3 +69,24 @@ class Record(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+def _known_language(name: str) -> str:
+    if name not in LANGUAGES:
+        raise ValueError(f"{name!r} is not one of {', '.join(LANGUAGES)}")
+    return name
+
+
+LanguageName = Annotated[str, AfterValidator(_known_language)]
+"""Of the code in a row."""
+
+
+class Code(Record):
+    """A row that holds code; where that is Python, the row does not say so."""
+
+    @model_serializer(mode="wrap")
+    def _name_other_languages(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        row: dict[str, Any] = write(self)
+        if row.get("language") == PYTHON.name:
+            del row["language"]
+        return row

@@ -32,35 +32,15 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from dreamprm_code.languages import LANGUAGES, PYTHON
+from dreamprm_code.languages import PYTHON
+from dreamprm_code.record_base import Code, LanguageName
 from dreamprm_code.record_base import Record as Record
 from dreamprm_code.record_base import RecordError as RecordError
 
 Index = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-def _known_language(name: str) -> str:
-    if name not in LANGUAGES:
-        raise ValueError(f"{name!r} is not one of {', '.join(LANGUAGES)}")
-    return name
-
-
-LanguageName = Annotated[str, AfterValidator(_known_language)]
-"""Of the code in a row."""
-
-
-class Code(Record):
-    """A row that holds code; where that is Python, the row does not say so."""
-
-    @model_serializer(mode="wrap")
-    def _name_other_languages(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        row: dict[str, Any] = write(self)
-        if row.get("language") == PYTHON.name:
-            del row["language"]
-        return row
 
 
 class Verdict(StrEnum):
