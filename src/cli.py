@@ -3,7 +3,8 @@
 A stage's settings come from a YAML file and from flags. The file has one section per stage plus ``shared``; a stage takes the
 ``shared`` settings that it has, then its own section, and flags override both. What no stage knows is refused.
 
-A stage fails with one line on standard error and exit status 2, never with a traceback for bad input.
+A stage fails with one line on standard error and exit status 2, never with a traceback for bad input. One that leaves work for
+another run (requests failed, the budget is spent) ends with one line and status 3.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from dreamprm_code.errors import UserError
+from dreamprm_code.errors import Unfinished, UserError
 from dreamprm_code.settings import FORMER_NAMES, FrozenSettings, SettingsError, choices_of, settings_from, unknown_name
 
 SettingsT = TypeVar("SettingsT", bound=FrozenSettings)
@@ -38,15 +39,17 @@ FORMER_SECTIONS = {"study_label_correction": "label_correction", "study_overhead
 def run_stage(settings_class: type[SettingsT], section: str, description: str, main: Callable[[SettingsT], None]) -> None:
     """Parse the command line and run ``main``.
 
-    A UserError (JsonlError, SettingsError ...) and an error of the operating system (no space, no permission, a folder in the
-    place of a file) become one clear line and status 2; Ctrl-C and SIGTERM end in order, with status 130 and 143. Anything else
-    is a defect and keeps its traceback.
+    Unfinished work becomes one clear line and status 3. A UserError (JsonlError, SettingsError ...) and an error of the
+    operating system (no space, no permission, a folder in the place of a file) become one line and status 2; Ctrl-C and
+    SIGTERM end in order, with status 130 and 143. Anything else is a defect and keeps its traceback.
     """
     with _sigterm_as_interrupt() as terminated:
         try:
             main(parse_settings(settings_class, section, description))
         except UserError as error:
             _fail(section, str(error))
+        except Unfinished as error:
+            _fail(section, str(error), "unfinished", status=3)
         except OSError as error:
             _fail(section, _describe(error))
         except KeyboardInterrupt:
@@ -190,10 +193,10 @@ def _all_settings() -> set[str]:
     return {name for cls in classes for name in cls.model_fields}
 
 
-def _fail(section: str, message: str) -> None:
+def _fail(section: str, message: str, what: str = "error", status: int = 2) -> None:
     lines = (line.strip() for line in message.splitlines())
-    print(f"{section}: error: {' '.join(line for line in lines if line)}", file=sys.stderr)
-    sys.exit(2)
+    print(f"{section}: {what}: {' '.join(line for line in lines if line)}", file=sys.stderr)
+    sys.exit(status)
 
 
 def _describe(error: OSError) -> str:

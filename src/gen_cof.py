@@ -18,13 +18,13 @@ from dreamprm_code.jsonl import read_rows
 from dreamprm_code.records import Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
 from dreamprm_code.sampling.estimate import estimate
-from dreamprm_code.sampling.file import loose_ends
-from dreamprm_code.sampling.settings import SamplingSettings
+from dreamprm_code.sampling.file import tell_loose_ends
+from dreamprm_code.sampling.settings import MOST_SOLUTIONS, SamplingSettings
 from dreamprm_code.sampling.solutions import sample_solutions, solution_requests
 
 
 class Settings(SamplingSettings):
-    num_solutions: int = Field(1, ge=1, description="programs per problem")
+    num_solutions: int = Field(1, ge=1, le=MOST_SOLUTIONS, description="programs per problem")
     retries: int = Field(
         0, ge=0, description="ask again, showing the broken rules, up to this often; keep the answer that breaks fewest"
     )
@@ -52,8 +52,7 @@ def main(settings: Settings) -> None:
     report = adherence_report(problems, read_rows(path, Solution))
     write_bytes_atomic(settings.data_dir / "cof_adherence.json", [json.dumps(report, indent=2).encode(), b"\n"])
     say(f"{counts['rows']} programs, {counts.get('verdict_passed', 0)} pass; {adherence_summary(report)}")
-    for line in loose_ends(path, counts):
-        say(line)
+    tell_loose_ends(path, counts, say)
 
 
 def say(text: str) -> None:

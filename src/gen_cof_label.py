@@ -19,13 +19,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from cli import run_stage
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.labels import StoppingRule, step_labels, steps_of, transition_labels
 from dreamprm_code.manifest import read_manifest, write_manifest
 from dreamprm_code.prompts import prompt_fingerprint
 from dreamprm_code.records import Rollout, Solution
 from dreamprm_code.sampling.estimate import estimate
-from dreamprm_code.sampling.file import loose_ends
+from dreamprm_code.sampling.file import tell_loose_ends, what_is_missing
 from dreamprm_code.sampling.rollouts import by_bisection, every_step, rollout_request, sample_rollouts
 from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.steps import StepSettings
@@ -33,7 +34,7 @@ from dreamprm_code.steps import StepSettings
 
 class Settings(SamplingSettings):
     temperature: float = Field(0.3, ge=0, description="sampling temperature of the rollouts; not sent to reasoning models")
-    num_rollouts: int = Field(16, ge=1, description="completions per prefix, at most")
+    num_rollouts: int = Field(16, ge=1, le=1000, description="completions per prefix, at most")
     rollout_price: float = Field(
         0.0,
         ge=0,
@@ -68,6 +69,10 @@ class Settings(SamplingSettings):
 def main(settings: Settings) -> None:
     solutions_path = settings.data_dir / "cof_solutions.jsonl"
     solutions = read_rows(solutions_path, Solution)
+    if missing := what_is_missing(solutions_path):
+        say(f"warning: {missing}")
+    if not solutions:
+        raise UserError(f"{solutions_path}: holds no program; run gen_cof first")
     split = settings.window_split()
     how = StepSettings(settings.max_functions, settings.granularity)
     problems = {problem.question_id: problem for problem in split.require("train")}
@@ -90,6 +95,7 @@ def main(settings: Settings) -> None:
         say(f"would send {estimate(everything, settings)}{fewer}" + (" (before early stops)" if settings.rollout_price else ""))
         return
     identity = {
+        "continuation": settings.continuation_mode.value if settings.policy_kind[0] == "openai" else None,
         "rollout_price": settings.rollout_price,
         "max_functions": settings.max_functions,
         "granularity": settings.granularity,
@@ -100,7 +106,15 @@ def main(settings: Settings) -> None:
     }
     path = settings.data_dir / "rollouts.jsonl"
     counts = sample_rollouts(
-        settings, problems, searches, settings.num_rollouts, path, identity=identity, source=solutions_path, say=say
+        settings,
+        problems,
+        {step.key: step for step in steps},
+        searches,
+        settings.num_rollouts,
+        path,
+        identity=identity,
+        source=solutions_path,
+        say=say,
     )
     labels_path = settings.data_dir / "step_labels.jsonl"
     rollouts, found = read_rows(path, Rollout), dict[str, int]()
@@ -128,8 +142,7 @@ def main(settings: Settings) -> None:
         f"at most {settings.num_rollouts * most}), "
         f"{lost['programs_without_code']} programs without code; {counts['spent']}"
     )
-    for line in loose_ends(path, counts):
-        say(line)
+    tell_loose_ends(path, counts, say)
 
 
 def say(text: str) -> None:

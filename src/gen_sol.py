@@ -14,15 +14,15 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.sampling.estimate import estimate
-from dreamprm_code.sampling.file import loose_ends
-from dreamprm_code.sampling.settings import SamplingSettings
+from dreamprm_code.sampling.file import tell_loose_ends
+from dreamprm_code.sampling.settings import MOST_SOLUTIONS, SamplingSettings
 from dreamprm_code.sampling.solutions import sample_solutions, solution_requests
 
 
 class Settings(SamplingSettings):
     split: Literal["meta", "validation", "test"] = Field(description="whose problems")
     style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain for the baseline")
-    num_solutions: int = Field(16, ge=1, description="candidates per problem")
+    num_solutions: int = Field(16, ge=1, le=MOST_SOLUTIONS, description="candidates per problem")
 
 
 def main(settings: Settings) -> None:
@@ -47,8 +47,7 @@ def main(settings: Settings) -> None:
         f"{counts['rows']} candidates of {len(problems)} problems, {counts.get('verdict_passed', 0)} pass, "
         f"{counts.get('verdict_no_code', 0)} without a program; {counts['spent']}",
     )
-    for line in loose_ends(path, counts):
-        say(settings, line)
+    tell_loose_ends(path, counts, lambda text: say(settings, text))
 
 
 def say(settings: Settings, text: str) -> None:

@@ -185,5 +185,6 @@ def _explain(cls: type[FrozenSettings], error: ValidationError) -> str:
     if kind in _BOUNDS:
         return f"setting '{name}' is {value}; it must be {_BOUNDS[kind].format(**context)}"
     if kind == "literal_error":
-        return f"setting '{name}' is {value!r}; choose from {', '.join(choices_of(cls.model_fields[name]) or ())}"
+        choices = choices_of(cls.model_fields[name]) or [context["expected"]]  # the latter for the items of a list
+        return f"setting '{name}' is {value!r}; choose from {', '.join(choices)}"
     return f"setting '{name}': expected {_TYPES.get(kind, kind.removesuffix('_type'))}, found {value!r}"

@@ -12,3 +12,4 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai_server, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(openai_server, "LONGEST_WAIT_S", 0.05)
     monkeypatch.setattr(openai_server, "SERVER_PAUSE_S", 0.05)
+    monkeypatch.setattr(openai_server, "NO_SERVER_S", 4.0)

@@ -48,7 +48,7 @@ class FaultServer:
         self.faults: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.tokens = 0
-        self.reply_to: Any = None  # a function (body) -> (status, object) that takes over
+        self.reply_to: Any = None  # a function (body) -> (status, object or bytes) that takes over
         self.max_open = self.open = 0
         self._port = port
         self._ready = threading.Event()
@@ -107,7 +107,7 @@ class FaultServer:
         self.bodies.append({"path": path, **body})
         if self.reply_to is not None:
             status, content = self.reply_to(body)
-            await _send(writer, status, json.dumps(content).encode())
+            await _send(writer, status, content if isinstance(content, bytes) else json.dumps(content).encode())
             return True
         prompt = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
         faults = self._faults_of(prompt)

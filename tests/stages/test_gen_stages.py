@@ -13,13 +13,14 @@ import gen_cof
 import gen_cof_label
 import gen_sol
 from builders.rows import make_problem
-from dreamprm_code.errors import UserError
+from dreamprm_code.errors import Unfinished, UserError
 from dreamprm_code.grading.sandbox.levels import LEVELS
 from dreamprm_code.jsonl import read_rows
-from dreamprm_code.manifest import ManifestError, read_manifest
+from dreamprm_code.manifest import ManifestError, read_manifest, write_manifest
 from dreamprm_code.policies import Completion, CompletionRequest
+from dreamprm_code.prompts import prompt_fingerprint
 from dreamprm_code.records import Rollout, Solution, StepLabel
-from dreamprm_code.sampling.file import FailedRequest
+from dreamprm_code.sampling.file import FailedRequest, what_is_missing
 from dreamprm_code.settings import SettingsError
 
 WINDOWS = {"train": ["2024-01-01", "2024-02-01"], "meta": ["2024-02-01", "2024-03-01"], "test": ["2024-03-01", None]}
@@ -148,12 +149,15 @@ def test_what_failed_is_named_and_asked_again_and_what_is_there_is_not(run, tmp_
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD)), ("t", 2, fenced(BAD))))
     config = gen_sol.Settings(policy=policy, split="test", num_solutions=3, **run)
     path = run["data_dir"] / "test_solutions.jsonl"
-    gen_sol.main(config)
+    with pytest.raises(Unfinished, match=r"test_solutions\.jsonl lacks 1 rows: 1 requests failed"):
+        gen_sol.main(config)
+    assert "lacks 1 rows" in (what_is_missing(path) or ""), "the next stage says so too"
     (failure,) = read_rows(run["data_dir"] / "test_solutions.jsonl.failures.jsonl", FailedRequest)
     assert failure.key == ("t", 1) and failure.state == "not_recorded"
     before = path.read_bytes()
     recorded(tmp_path, solutions(("t", 0, "changed"), ("t", 1, fenced(GOOD)), ("t", 2, "changed")))
     gen_sol.main(config)
+    assert what_is_missing(path) is None
     rows = read_rows(path, Solution)
     assert [row.key for row in rows] == [("t", 0), ("t", 1), ("t", 2)] and rows[0].passed
     assert set(before.splitlines()) < set(path.read_bytes().splitlines()), "rows that are there stay as they are"
@@ -214,6 +218,46 @@ def test_other_settings_never_add_to_a_file(run, tmp_path):
     assert before == (path.read_bytes(), (run["data_dir"] / "test_solutions.jsonl.meta.json").read_bytes())
 
 
+def test_a_run_without_a_single_answer_ends_with_one_line_and_the_next_stage_names_it(run, tmp_path):
+    with pytest.raises(Unfinished, match="lacks 2 rows: 2 requests failed"):
+        gen_cof.main(gen_cof.Settings(policy=recorded(tmp_path, []), **run))
+    with pytest.raises(UserError, match=r"cof_solutions\.jsonl: holds no program; run gen_cof first"):
+        gen_cof_label.main(gen_cof_label.Settings(policy=recorded(tmp_path, []), num_rollouts=2, **run))
+
+
+def test_rollouts_of_other_programs_or_ways_of_continuing_are_refused_before_anything_is_sent(run, tmp_path):
+    gen_cof.main(gen_cof.Settings(policy=recorded(tmp_path, solutions(("a", 0, fenced(GOOD)), ("b", 0, fenced(BAD)))), **run))
+    rollouts = [
+        {"question_id": name, "solution_idx": 0, "step_idx": 0, "rollout_idx": index, "output": fenced(GOOD)}
+        for name in "ab"
+        for index in range(2)
+    ]
+    policy = recorded(tmp_path, rollouts)
+    gen_cof_label.main(gen_cof_label.Settings(policy=policy, num_rollouts=2, **run))
+    programs = run["data_dir"] / "cof_solutions.jsonl"
+    programs.write_text(programs.read_text().replace("def main()", "def begin()"))
+    path = run["data_dir"] / "rollouts.jsonl"
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"rollouts\.jsonl: rollout .* was made from other solutions; move this file"):
+        gen_cof_label.main(gen_cof_label.Settings(policy=policy, num_rollouts=3, **run))
+    assert path.read_bytes() == before
+    path.unlink()
+    server = {"policy": "openai:m", "base_urls": ["http://127.0.0.1:9/v1"], "num_rollouts": 2} | run
+    write_manifest(path, stage="gen_cof_label", config={}, identity=identity_with(server, "continue_final"))
+    path.write_bytes(before)
+    with pytest.raises(ManifestError, match="continuation: 'continue_final' there, 'instruction' now"):
+        gen_cof_label.main(gen_cof_label.Settings(**server))
+
+
+def identity_with(settings: dict, continuation: str) -> dict:
+    """The identity of a rollouts file that was sampled with another way of continuing."""
+    config = gen_cof_label.Settings(**settings, continuation=continuation)
+    split = {"rollout_price": 0.0, "max_functions": 10, "granularity": "function", "continuation": continuation}
+    programs = read_manifest(config.data_dir / "cof_solutions.jsonl")["identity"]
+    more = {"limits": config.limits(), "prompts": prompt_fingerprint(), "solutions": programs}
+    return config.sampling_identity() | split | more
+
+
 def test_a_dry_run_counts_and_sends_nothing(run, capsys):
     prices = {"o4-mini": {"input": 1.0, "output": 4.0}}
     config = gen_sol.Settings(policy="openai:o4-mini", split="test", num_solutions=16, max_tokens=1000, prices=prices, **run)
@@ -237,6 +281,7 @@ def test_a_dry_run_counts_and_sends_nothing(run, capsys):
         ({"policy": "local:models/typo.gguf"}, "no such file"),
         ({"num_solutions": 0}, "'num_solutions' is 0; it must be 1 or more"),
         ({"num_solutions": -3}, "'num_solutions' is -3"),
+        ({"num_solutions": 10**12}, "'num_solutions' is 1000000000000; it must be at most 10000"),
         ({"grade_workers": 0}, "'grade_workers' is 0"),
         ({"temperature": -1.0, "dry_run": True}, "'temperature' is -1.0"),
         ({"temperature": float("nan"), "dry_run": True}, "'temperature' is nan"),
@@ -274,7 +319,8 @@ def test_a_policy_that_cannot_be_opened_leaves_every_stage_as_it_was(run, tmp_pa
 def test_a_policy_that_is_gone_changes_nothing_of_an_earlier_run(run, tmp_path):
     policy = recorded(tmp_path, solutions(("t", 0, fenced(GOOD))))
     config = gen_sol.Settings(policy=policy, split="test", num_solutions=2, **run)
-    gen_sol.main(config)
+    with pytest.raises(Unfinished):
+        gen_sol.main(config)
     there = {path.name: path.read_bytes() for path in run["data_dir"].iterdir()}
     assert "test_solutions.jsonl.failures.jsonl" in there
     (tmp_path / "recorded.jsonl").write_text("broken\n")

@@ -38,6 +38,18 @@ def counts_for_label(rollout: Rollout) -> bool:
     return rollout.keeps_prefix and rollout.passed is not None
 
 
+def check_rollout(rollout: Rollout, step: Step | None) -> None:
+    """Refuse a rollout that is not of this step, the one with its key.
+
+    Raises:
+        LabelError: it is of an unknown or a last step, or says that it keeps the prefix and does not.
+    """
+    if step is None or step.is_last:
+        raise LabelError(f"rollout {rollout.key} belongs to no step that takes rollouts: it was made from other solutions")
+    if rollout.keeps_prefix and not rollout.code.startswith(step.prefix):
+        raise LabelError(f"rollout {rollout.key} does not begin with its step's prefix: it was made from other solutions")
+
+
 def step_labels(
     steps: Iterable[Step], rollouts: Iterable[Rollout], solutions: Iterable[Solution], settings: StepSettings = DEFAULT_STEPS
 ) -> list[StepLabel]:
@@ -56,10 +68,8 @@ def step_labels(
     num_correct: dict[tuple, int] = {}
     for rollout in rollouts:
         step = by_key.get(rollout.key[:3])
-        if step is None or step.is_last:
-            raise LabelError(f"rollout {rollout.key} belongs to no step that takes rollouts: it was made from other solutions")
-        if rollout.keeps_prefix and not rollout.code.startswith(step.prefix):
-            raise LabelError(f"rollout {rollout.key} does not begin with its step's prefix: it was made from other solutions")
+        check_rollout(rollout, step)
+        assert step is not None
         if counts_for_label(rollout):
             num_rollouts[step.key] = num_rollouts.get(step.key, 0) + 1
             num_correct[step.key] = num_correct.get(step.key, 0) + bool(rollout.passed)

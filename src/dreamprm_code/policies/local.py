@@ -116,6 +116,7 @@ class LocalPolicy:
                 if token_ids is None:
                     raise PolicyError(f"local model: sampling failed ({self._error})") from self._error
                 self.account.completion_tokens += len(token_ids)
+                self.account.save()
                 output = self.tokenizer.decode(token_ids, skip_special_tokens=True)
                 for stop in request.stop:  # what the last token says beyond it is dropped
                     before, found, _ = output.partition(stop)

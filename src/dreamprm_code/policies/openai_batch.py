@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +31,7 @@ from dreamprm_code.policies.base import (
 )
 from dreamprm_code.policies.budget import Account
 from dreamprm_code.policies.continuation import ContinuationMode
-from dreamprm_code.policies.openai_server import api_key, without_keys
+from dreamprm_code.policies.openai_server import api_key, open_client, without_keys
 from dreamprm_code.policies.requests import MalformedReply, RenderChat, read_reply, request_body
 from dreamprm_code.policies.settings import PolicySettings
 
@@ -50,9 +51,8 @@ class OpenAIBatchPolicy:
         self.settings, self.model, self.account, self.state_path = settings, model, account, state_path
         self.kind = f"OpenAI Batch API, {settings.continuation_mode}"
         self.max_requests = MAX_REQUESTS_PER_BATCH
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key(settings), base_url=next(iter(settings.base_urls), None), timeout=settings.timeout_s, max_retries=8
-        )
+        self._key = api_key(settings)
+        self._client = open_client(next(iter(settings.base_urls), None), self._key, timeout=settings.timeout_s, max_retries=8)
         self._render = RenderChat(settings.chat_template_from)
         self._batches = self._load_state()
         self._new: list[tuple[str, CompletionRequest, bytes]] = []
@@ -153,7 +153,7 @@ class OpenAIBatchPolicy:
         except (openai.OpenAIError, PolicyError) as error:
             for future in self._submitted.values():
                 if not future.done():
-                    future.set_exception(PolicyError(f"batch: {without_keys(str(error))}"))
+                    future.set_exception(PolicyError(f"batch: {without_keys(str(error), self._key)}"))
 
     def _take(self) -> list[tuple[str, CompletionRequest, bytes]]:
         """As many waiting requests as one batch may hold."""
@@ -214,18 +214,19 @@ class OpenAIBatchPolicy:
                 errors = "; ".join(error.message or "" for error in (state.errors.data if state.errors else None) or [])
                 batch["consumed"] = True
                 self._save_state()
-                raise PolicyError(f"batch {batch['id']} was refused: {without_keys(errors) or 'no reason given'}")
+                raise PolicyError(f"batch {batch['id']} was refused: {without_keys(errors, self._key) or 'no reason given'}")
             lines: Lines = {}
             for file_id in (state.output_file_id, state.error_file_id):
                 if file_id:
                     content = await self._client.files.content(file_id)
-                    for text in content.text.splitlines():
-                        if text.strip():
+                    for text in content.text.split("\n"):
+                        with suppress(ValueError, RecursionError, KeyError, TypeError):  # its answer is missing then
                             line = json.loads(text)
                             lines[line["custom_id"]] = line
             future.set_result(lines)
         except (openai.OpenAIError, PolicyError, ValueError, KeyError) as error:
-            future.set_exception(error if isinstance(error, PolicyError) else PolicyError(f"batch: {without_keys(str(error))}"))
+            known = isinstance(error, PolicyError)
+            future.set_exception(error if known else PolicyError(f"batch: {without_keys(str(error), self._key)}"))
 
     async def _find_created(self, batch: dict[str, Any]) -> None:
         """A run that was killed between creating a batch and noting its id left only the id of the uploaded file."""
@@ -244,13 +245,13 @@ class OpenAIBatchPolicy:
             return [Failure(index, FailureState.TIMEOUT, "the batch ended without an answer") for index in indices]
         response = line.get("response") or {}
         if response.get("status_code") != 200:
-            detail = json.dumps(line.get("error") or response.get("body"))[:300]
-            return [Failure(index, FailureState.REJECTED, without_keys(detail)) for index in indices]
+            detail = json.dumps(line.get("error") or response.get("body"))
+            return [Failure(index, FailureState.REJECTED, without_keys(detail, self._key)[:300]) for index in indices]
         _, _, started = request_body(self.settings, self.model, request, indices, self._render)
         try:
             reply = read_reply(response.get("body"), request, indices, started)
         except MalformedReply as error:
-            return [Failure(index, FailureState.MALFORMED, str(error)) for index in indices]
+            return [Failure(index, FailureState.MALFORMED, without_keys(str(error), self._key)[:300]) for index in indices]
         self.account.add(reply.prompt_tokens, reply.completion_tokens)
         got = {result.index for result in reply.results}
         lost = [Failure(index, FailureState.WRONG_COUNT, "the answer is missing") for index in indices if index not in got]

@@ -18,6 +18,8 @@ from dreamprm_code.policies.base import (
 from dreamprm_code.policies.continuation import FENCE, ContinuationMode, joined_output, started_answer
 from dreamprm_code.policies.settings import PolicySettings
 
+MOST_TOKENS = 10**9  # a server that counts more tokens in one reply counts nonsense
+
 
 class RenderChat:
     """Chats to text for completion endpoints: a tokenizer's chat template, or the messages one after the other."""
@@ -68,10 +70,14 @@ def request_body(
         body["seed"] = request_seed(settings.seed, request.key, indices[0])
     if len(indices) > 1:
         body["n"] = len(indices)
+    for name in settings.omit_fields:
+        body.pop(name, None)
     mode = settings.continuation_mode
     if mode is ContinuationMode.COMPLETION:
         start = FENCE if request.prefix is None else started_answer(request.prefix)
-        body = {"stop": ["\n```"], **body, "prompt": render(request.messages) + start}
+        if "stop" not in settings.omit_fields:
+            body.setdefault("stop", ["\n```"])
+        body["prompt"] = render(request.messages) + start
         return RequestBody(mode.endpoint, body, True)
     if request.prefix is None:
         body["messages"] = [dict(message) for message in request.messages]
@@ -123,7 +129,34 @@ def read_reply(reply: Any, request: CompletionRequest, indices: Sequence[int], s
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:
     value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+
+
+def _text_of(content: Any) -> str | None:
+    """An answer's text: a string, or the text parts of a list of parts (thoughts and other parts are no answer).
+
+    Raises:
+        MalformedReply: it is neither.
+    """
+    if isinstance(content, list) and all(isinstance(part, (str, Mapping)) for part in content):
+        texts = [part if isinstance(part, str) else part.get("text") for part in content if _is_text_part(part)]
+        if all(isinstance(text, str) for text in texts):
+            return "".join(texts)
+    elif content is None or isinstance(content, str):
+        return content
+    raise MalformedReply("an answer is no text")
+
+
+def _is_text_part(part: str | Mapping[str, Any]) -> bool:
+    return isinstance(part, str) or part.get("type") in ("text", "output_text")
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _result(
@@ -134,7 +167,7 @@ def _result(
     prompt_tokens: int | None,
     completion_tokens: int | None,
 ) -> Completion | Failure:
-    finish_reason = str(choice.get("finish_reason") or "unknown")
+    finish_reason = str(choice.get("finish_reason") or "unknown")[:100].encode(errors="replace").decode()
     message = choice.get("message")
     if isinstance(message, Mapping):
         text, refusal = message.get("content"), message.get("refusal")
@@ -143,9 +176,10 @@ def _result(
     if finish_reason == "content_filter":
         return Failure(index, FailureState.CONTENT_FILTER, "the server's content filter cut the answer")
     if refusal:
-        return Failure(index, FailureState.REFUSED, f"refused: {str(refusal)[:200]}")
-    if text is not None and not isinstance(text, str):
-        raise MalformedReply("an answer is no text")
+        return Failure(index, FailureState.REFUSED, f"refused: {str(refusal)[:200]}".encode(errors="replace").decode())
+    text = _text_of(text)
+    if text is not None and not _can_be_written(text):
+        return Failure(index, FailureState.MALFORMED, "the answer holds half of a surrogate pair, which is no character")
     if not (text or "").strip() and not started and finish_reason != "length":
         return Failure(index, FailureState.EMPTY, f"empty answer (finish_reason {finish_reason})")
     text = text or ""

@@ -13,6 +13,10 @@ from dreamprm_code.policies.budget import Account, price_of
 from dreamprm_code.policies.continuation import ContinuationMode
 from dreamprm_code.settings import FrozenSettings, OneOf
 
+OPTIONAL_FIELDS = ("seed", "temperature", "top_p", "stop", "max_tokens", "max_completion_tokens", "reasoning_effort")
+ENOUGH_FOR_THOUGHTS = 16_384
+"""Tokens below which a reasoning model's thoughts are likely to end an answer before its program."""
+
 
 class PolicySettings(FrozenSettings):
     """Base class of the sampling stages' settings."""
@@ -38,6 +42,9 @@ class PolicySettings(FrozenSettings):
         "'{top_k: 20, repetition_penalty: 1.05}' for vLLM, "
         "'{repeat_penalty: 1.0, top_k: 0, min_p: 0.0}' for llama.cpp's Python server, whose own defaults differ",
     )
+    omit_fields: list[Annotated[str, OneOf(OPTIONAL_FIELDS)]] = Field(
+        [], description=f"fields that a server refuses and that are left out: {', '.join(OPTIONAL_FIELDS)}"
+    )
     continuation: Annotated[str, OneOf(("auto", *(mode.value for mode in ContinuationMode)))] = Field(
         "auto",
         description="how servers continue prefixes: continue_final (vLLM, SGLang), prefill, completion (completion endpoint), "
@@ -57,10 +64,14 @@ class PolicySettings(FrozenSettings):
     )
     batch_poll_s: float = Field(30.0, gt=0, description="seconds between two looks at a batch")
     max_tokens_total: int | None = Field(
-        None, ge=0, description="stop when this many prompt and answer tokens are used, over all runs"
+        None,
+        ge=0,
+        description="stop when this many prompt and answer tokens are used, by all stages and runs of a data directory",
     )
     max_cost: float | None = Field(
-        None, ge=0, description="stop when this many dollars are spent, over all runs (needs prices)"
+        None,
+        ge=0,
+        description="stop when this many dollars are spent, by all stages and runs of a data directory (needs prices)",
     )
     prices: dict[str, Any] = Field({}, description="dollars per million tokens: {MODEL: {input: 1.1, output: 4.4}}")
     dry_run: bool = Field(False, description="print requests, prompt tokens and the highest possible cost, and send nothing")
@@ -104,6 +115,8 @@ class PolicySettings(FrozenSettings):
         identity: dict[str, Any] = {"policy": f"{kind}:{shown}", "max_tokens": self.max_tokens, "seed": self.seed}
         if kind == "openai" and self.extra_body:
             identity["extra_body"] = self.extra_body
+        if kind == "openai" and self.omit_fields:
+            identity["omit_fields"] = sorted(set(self.omit_fields))
         if kind == "openai" and self.is_reasoning:
             return identity | {"reasoning_effort": self.reasoning_effort}
         return identity | {"temperature": self.temperature, "top_p": self.top_p}
@@ -113,6 +126,15 @@ class PolicySettings(FrozenSettings):
         """Whether the model takes max_completion_tokens and no temperature: an effort is set, or its name says so."""
         name = self.policy_kind[1].rpartition("/")[2].lower()
         return self.reasoning_effort is not None or name.startswith(("o1", "o3", "o4", "gpt-5"))
+
+    def warnings(self) -> list[str]:
+        """What is likely to go wrong with these settings, one line each."""
+        if self.policy_kind[0] == "openai" and self.is_reasoning and self.max_tokens < ENOUGH_FOR_THOUGHTS:
+            return [
+                f"max_tokens {self.max_tokens} holds a reasoning model's thoughts too: an answer may end before its program "
+                f"(finish_reason length); {ENOUGH_FOR_THOUGHTS} or more is safer"
+            ]
+        return []
 
     @model_validator(mode="after")
     def _has_whole_prices(self) -> Self:

@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dreamprm_code.errors import Unfinished
 from dreamprm_code.jsonl import JsonlError, RowAppender, sort_file
-from dreamprm_code.manifest import check_resume, write_manifest
+from dreamprm_code.manifest import check_resume, read_manifest, write_manifest
 from dreamprm_code.policies.base import Failure
 from dreamprm_code.policies.settings import PolicySettings
 from dreamprm_code.records import Record, Rollout, Solution
@@ -90,6 +91,7 @@ class SampledFile:
         if self._rows is None and self._open_rows().keys:
             raise JsonlError(f"{self.path}: another process has just written rows; run the same command again")
         write_manifest(self.path, **self._manifest, counts={})
+        self.account.start()
         self._failures_path.unlink(missing_ok=True)
         self._failures = self._open.enter_context(RowAppender(self._failures_path, FailedRequest))
 
@@ -129,31 +131,57 @@ class SampledFile:
 
     def abandon(self) -> None:
         """Close the file as a kill would leave it, the account saved; one that was not started stays as it was."""
-        if self._failures is not None:
-            self.account.save()
+        self.account.close()
         self._open.close()
 
-    def close(self, facts: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Sort the rows by key, write the final manifest; returns its counts. ``facts`` of the run are put among them."""
+    def close(self, num_missing: int, facts: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Sort the rows by key, write the final manifest; returns its counts. ``facts`` of the run are put among them.
+
+        ``num_missing`` rows were wanted and are not there, because requests failed or the budget was spent.
+        """
         num_failed = len(self.failures.keys)
         self._open.close()
         if not num_failed:
             self._failures_path.unlink(missing_ok=True)
         sort_file(self.path, self.record)
-        self.account.save()
-        counts = {**dict(sorted(self.counts.items())), "failed": num_failed, "usage": self.account.to_dict()}
+        self.account.close()
+        counts = {"rows": 0, **dict(sorted(self.counts.items())), "failed": num_failed, "missing": num_missing}
+        counts |= {"usage": self.account.to_dict()}
         counts |= facts or {}
         write_manifest(self.path, **self._manifest, counts=counts)
         return counts
 
 
-def loose_ends(path: Path, counts: Mapping[str, Any]) -> list[str]:
-    """What a run has left undone, in lines for its user."""
-    lines = []
-    if counts["failed"]:
-        lines.append(f"{counts['failed']} requests failed (see {path}.failures.jsonl); run again to try them again")
-    if "stopped" in counts:
-        lines.append(f"stopped by the budget: {counts['stopped']}")
+def tell_loose_ends(path: Path, counts: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Say what could not be graded or was cut short.
+
+    Raises:
+        Unfinished: rows are missing; the message says why and what to do.
+    """
     if ungraded := counts.get("verdict_harness_error"):
-        lines.append(f"{ungraded} programs could not be graded (null in {path}); problems with tests at fault were named above")
-    return lines
+        say(f"{ungraded} programs could not be graded (null in {path}); problems with tests at fault were named above")
+    if cut := counts.get("finish_reason_length"):
+        say(f"{cut} of {counts['rows']} answers end at max_tokens, in the middle; --max-tokens raises it")
+    missing = f"{path} lacks {counts['missing']} rows"
+    if "stopped" in counts:
+        raise Unfinished(f"{missing}: stopped by the budget ({counts['stopped']}); raise it and run the same command again")
+    if counts["failed"]:
+        raise Unfinished(
+            f"{missing}: {counts['failed']} requests failed (see {path}.failures.jsonl); run the same command again to "
+            "try them again"
+        )
+
+
+def what_is_missing(path: Path) -> str | None:
+    """One line about a sampled file that a run left unfinished, for the stage that reads it."""
+    manifest = read_manifest(path)
+    if manifest is None or manifest["stage"] not in ("gen_cof", "gen_cof_label", "gen_sol"):
+        return None
+    counts = manifest["counts"]
+    if not counts:
+        return (
+            f"{path} is unfinished ({manifest['stage']} was killed or still runs); run {manifest['stage']} again to complete it"
+        )
+    if counts.get("missing"):
+        return f"{path} lacks {counts['missing']} rows (requests failed or the budget was spent); run {manifest['stage']} again"
+    return None

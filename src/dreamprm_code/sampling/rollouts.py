@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dreamprm_code.labels import StoppingRule, Tally, bisect
+from dreamprm_code.labels import LabelError, StoppingRule, Tally, bisect
+from dreamprm_code.labels.monte_carlo import check_rollout
 from dreamprm_code.policies.base import CompletionRequest
 from dreamprm_code.prompts import continuation_messages, solution_messages
 from dreamprm_code.records import Problem, Rollout, Step
@@ -68,6 +69,7 @@ def by_bisection(programs: Iterable[Sequence[Step]], max_rollouts: int) -> list[
 def sample_rollouts(
     settings: SamplingSettings,
     problems: Mapping[str, Problem],
+    steps: Mapping[tuple, Step],
     searches: Sequence[tuple[tuple, Search]],
     max_rollouts: int,
     path: Path,
@@ -78,15 +80,22 @@ def sample_rollouts(
 ) -> dict[str, Any]:
     """Fill ``path`` with graded rollouts until no search wants more; returns the counts of its manifest.
 
-    ``problems`` are found by question_id; ``source`` is the file that the steps' programs come from. What to sample follows
-    from the rows that are there, so that a killed run goes on where it was.
+    ``problems`` are found by question_id, ``steps`` (of all programs) by key; ``source`` is the file that the steps' programs
+    come from. What to sample follows from the rows that are there, so that a killed run goes on where it was.
 
     Raises:
-        UserError: the rows there were made with other settings, or policy or grader cannot be had.
+        UserError: the rows there were made with other settings or from other programs, or policy or grader cannot be had.
     """
     tallies: defaultdict[tuple, dict[int, Tally]] = defaultdict(dict)
 
     def note(row: Rollout) -> None:
+        try:
+            check_rollout(row, steps.get(row.key[:3]))
+        except LabelError as error:
+            raise LabelError(
+                f"{path}: {error}; move this file and its .meta.json away to sample rollouts of {source.name}, or choose "
+                "another data directory"
+            ) from None
         program = tallies[row.key[:2]]
         program[row.step_idx] = program.get(row.step_idx, Tally()).plus(row)
 
@@ -105,8 +114,12 @@ def sample_rollouts(
             yield partial(sample, sampler, program, search)
 
     todo = [(program, search) for program, search in searches if search(tallies[program]) is not None]
-    firsts = [search(tallies[program]) for program, search in todo]
-    return sample_and_grade(settings, file, tasks, sum(asked.num_rollouts for asked in firsts if asked is not None), say)
+
+    def num_left() -> int:
+        rounds = (search(tallies[program]) for program, search in todo)
+        return sum(asked.num_rollouts for asked in rounds if asked is not None)
+
+    return sample_and_grade(settings, file, tasks, num_left(), say, num_left=num_left)
 
 
 def _rollout_row(step: Step, sampled: Sampled) -> Rollout:

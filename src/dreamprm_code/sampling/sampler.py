@@ -20,7 +20,7 @@ from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.steps import extract_code
 
-SAVE_EVERY_S, SHOW_EVERY_S = 2.0, 0.25
+SHOW_EVERY_S = 0.25
 
 
 class Sampled(NamedTuple):
@@ -40,7 +40,7 @@ class Sampler:
         self.policy, self.grader, self.file, self.bar, self.language = policy, grader, file, bar, language
         self._in_flight = asyncio.Semaphore(policy.max_requests)
         self._reading = asyncio.Lock()
-        self._saved = self._shown = time.monotonic()
+        self._shown = time.monotonic()
 
     async def sample(
         self,
@@ -115,9 +115,6 @@ class Sampler:
                     f"tokens {account.prompt_tokens}+{account.completion_tokens}{money}",
                     refresh=False,
                 )
-        if now - self._saved > SAVE_EVERY_S:
-            account.save()
-            self._saved = now
 
 
 Tasks = Callable[[Sampler], Iterable[Callable[[], Awaitable[Any]]]]
@@ -161,12 +158,16 @@ def sample_and_grade(
     num_rows: int,
     say: Callable[[str], None] | None = None,
     keep_outputs: bool = False,
+    num_left: Callable[[], int] | None = None,
 ) -> dict[str, Any]:
-    """:func:`run_sampling` with the policy and the grader of the settings; ``say`` is told the isolation level."""
+    """:func:`run_sampling` with the policy and the grader of the settings; ``say`` is told the isolation level and what is
+    likely to go wrong."""
+    for line in settings.warnings() if say is not None and num_rows else ():
+        say(f"warning: {line}")
     graders = settings.grader_settings(settings.grade_workers, keep_outputs=keep_outputs, languages=(settings.language,))
     state_path = file.path.with_suffix(".batches.json")
     openers = partial(open_policy, settings, file.account, state_path), partial(open_grader, graders, say=say)
-    counts = run_sampling(*openers, file, tasks, num_rows, settings.language)
+    counts = run_sampling(*openers, file, tasks, num_rows, settings.language, num_left)
     return counts | {"spent": file.account.summary()}
 
 
@@ -177,10 +178,12 @@ def run_sampling(
     tasks: Tasks,
     num_rows: int,
     language: str = "python",
+    num_left: Callable[[], int] | None = None,
 ) -> dict[str, Any]:
     """Sample until nothing is missing or the budget is reached, then close the file; returns the counts of its manifest.
 
-    Policy and grader are opened first, if there is anything to do: where they cannot be, nothing is written.
+    At most ``num_rows`` are to come; ``num_left`` tells afterwards how many did not, where that is not the difference. Policy
+    and grader are opened first, if there is anything to do: where they cannot be, nothing is written.
     """
 
     async def run() -> tuple[str | None, dict[str, str]]:
@@ -204,7 +207,8 @@ def run_sampling(
     except BaseException:
         file.abandon()
         raise
-    counts = file.close(facts)
+    num_added = file.counts["rows"] - file.counts["rows_before"]
+    counts = file.close(num_rows - num_added if num_left is None else num_left(), facts)
     if reason is not None:
         counts["stopped"] = reason
     return counts

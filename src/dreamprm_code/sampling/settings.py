@@ -12,6 +12,9 @@ from dreamprm_code.policies.settings import PolicySettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.settings import OneOf
 
+MOST_SOLUTIONS = 10_000
+"""Programs per problem; more is a slip of the hand, and what to ask for is held in memory."""
+
 
 class SamplingSettings(RunSettings, PolicySettings, GradingSettings):
     grade_workers: int = Field(2, ge=1, description="programs graded at once")
