@@ -115,7 +115,7 @@ def step_of(
         device=args.device,
         checkpoint_every=0,
         progress=False,
-        tensorboard=False,
+        log_to=[],
     )
     run = BiLevelRun(config, data, folder, model, {})
     set_dropout(model, False)

@@ -110,7 +110,7 @@ def rows(learned: Sequence[str], seeds: int) -> Iterator[tuple[str, ...]]:
                 learn=learn, loss=loss, optimizer=optimizer, clip=clip, lr=1e-3,
                 hypergradient="exact" if name == EXACT else "darts", micro_tokens=micro_tokens,
                 inner_only_steps=WARM, bilevel_steps=1, batch_programs=12, outer_programs=8, device="cpu",
-                checkpoint_every=0, progress=False, tensorboard=False,
+                checkpoint_every=0, progress=False, log_to=[],
             )  # fmt: skip
             errors, cosines = zip(*(compare(config, seed) for seed in range(seeds)), strict=True)
             inner = optimizer + (" + clipping" if clip else "")

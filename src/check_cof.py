@@ -15,13 +15,13 @@ from itertools import islice
 from pathlib import Path
 
 from pydantic import Field
-from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import Completion, CompletionRequest, PolicySettings, open_policy
 from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.settings import ProblemSettings
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.prompts import solution_messages
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.report.adherence import adherence_report, adherence_summary
@@ -57,7 +57,7 @@ async def sampled_solutions(settings: Settings, problems: list[Problem]) -> list
         bar.update()
 
     try:
-        with tqdm(total=len(problems), desc="check_cof", unit="program") as bar:
+        with progress_bar(total=len(problems), desc="check_cof", unit="program") as bar:
             await run_bounded((partial(one, problem) for problem in problems), policy.max_requests)
     finally:
         await policy.aclose()

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
-from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.grading import GradeRequest, GradingError, open_grader
@@ -36,6 +35,7 @@ from dreamprm_code.manifest import check_outputs, check_resume, sha256_of, write
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
 from dreamprm_code.problems.livecodebench import check_results_can_hold
 from dreamprm_code.problems.programs import iter_programs
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.settings import OneOf
 
@@ -124,10 +124,7 @@ def grade_many(settings: Settings, problems_from: str, solutions: Path, out: Pat
         write_manifest(out, **made_by)
         started, before = time.monotonic(), len(graded)
         waiting: dict[Hashable, Solution] = {}
-        pause = 0.1 if sys.stderr.isatty() else 10.0  # seconds between two lines
-        with tqdm(
-            total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05, mininterval=pause
-        ) as progress:
+        with progress_bar(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
             for result in grader.grade(_missing(iter_programs(solutions, language), solutions, problems, graded, waiting)):
                 fields = result.solution_fields()
                 if settings.all_tests:

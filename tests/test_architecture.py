@@ -10,7 +10,8 @@ import pytest
 
 PACKAGE = "dreamprm_code"
 FLOORS = (
-    {"records", "record_base", "errors", "files", "jsonl", "manifest", "settings", "templates", "hub", "languages"},
+    {"records", "record_base", "errors", "files", "jsonl", "manifest", "settings", "templates", "hub", "languages"}
+    | {"progress", "devices"},
     {"problems", "steps", "grading", "labels", "policies", "prompts", "prm"},
     {"bilevel", "sampling", "selection", "interchange"},
     {"report", "search", "rl", "study"},

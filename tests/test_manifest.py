@@ -47,3 +47,19 @@ def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
     manifest_path(tmp_path / "out.jsonl").write_text("{")
     with pytest.raises(ManifestError, match=r"out\.jsonl\.meta\.json: cannot be read"):
         read_manifest(tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize(
+    "broken", [b"[]", b'{"stage": "s", "identity": null, "counts": {}}', b"\xff\xfe{}", b"[" * 100_000, b'{"identity": {}}']
+)
+def test_a_manifest_of_another_form_is_one_line(tmp_path: Path, broken: bytes) -> None:
+    manifest_path(tmp_path / "out.jsonl").write_bytes(broken)
+    with pytest.raises(ManifestError, match=r"out\.jsonl\.meta\.json: cannot be read .* delete it") as error:
+        check_resume(tmp_path / "out.jsonl", {"model": "m"})
+    assert "\n" not in str(error.value)
+
+
+def test_user_and_password_in_an_address_are_left_out(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "a", stage="s", config={"base_urls": ["https://me:secret@host/v1"]}, identity={})
+    text = manifest_path(tmp_path / "a").read_text()
+    assert "secret" not in text and "https://***@host/v1" in text

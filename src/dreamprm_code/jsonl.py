@@ -10,6 +10,7 @@ Two ways to write, both used by all stages:
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import json
 import os
@@ -53,6 +54,8 @@ def read_dicts(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise JsonlError(f"{path}: cannot be read ({error.strerror}); make it with the stage before this one") from None
     with stream:
         for line_number, line in enumerate(stream, start=1):
+            if line_number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
                 yield line_number, _parse_line(line, path, line_number)
 

@@ -44,6 +44,9 @@ def git_commit() -> str | None:
 _SECRET = re.compile(r"(api_?key|access_token|secret|password|authorization)$", re.IGNORECASE)
 
 
+_LOGIN = re.compile(r"(https?://)[^/@\s]+@")  # user and password in an address
+
+
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: "***" if _SECRET.search(str(key)) and item else _without_secrets(item) for key, item in value.items()}
@@ -51,7 +54,7 @@ def _without_secrets(value: Any) -> Any:
         return [_without_secrets(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value
+    return _LOGIN.sub(r"\1***@", value) if isinstance(value, str) else value
 
 
 def write_manifest(
@@ -82,12 +85,22 @@ def write_manifest(
 
 
 def read_manifest(output: str | Path) -> dict[str, Any] | None:
-    """The manifest of a file, or None if it has none."""
+    """The manifest of a file, or None if it has none.
+
+    Raises:
+        ManifestError: it is not what :func:`write_manifest` writes.
+    """
     try:
-        return json.loads(manifest_path(output).read_text(encoding="utf-8"))
+        found = json.loads(manifest_path(output).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("not a JSON object")
+        for name, kind in (("stage", str), ("identity", dict), ("counts", dict)):
+            if not isinstance(found.get(name), kind):
+                raise ValueError(f"'{name}' is missing or of a wrong type")
+        return found
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ManifestError(
             f"{manifest_path(output)}: cannot be read ({error}); delete it and {output} to start again"
         ) from None

@@ -31,6 +31,8 @@ FORMER_NAMES = {
     "meta_batch": "outer_batch",
     "window_steps": "window_rows",
     "train_outcomes": "outer_outcomes",
+    "tensorboard": "log_to",
+    "no_tensorboard": "log_to",
 }
 """Settings of earlier versions and their names now, for the error that says so."""
 

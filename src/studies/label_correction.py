@@ -27,7 +27,6 @@ import from_clone  # noqa: F401
 import numpy as np
 import torch
 from pydantic import Field
-from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import TrainSettings
@@ -35,6 +34,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import load_problems
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.study.arms import ARMS, CONTROLS, SWEEP_ARMS, Cell
 from dreamprm_code.study.controlled import META, ControlledData, ControlledProgram, ControlledSizes, draw_data
@@ -163,7 +163,7 @@ def prepare_reader(settings: Settings, work: Sequence[tuple[Condition, int, list
     problems = {problem.question_id: problem for problem in load_problems(settings.problems)}
     if unknown := {question_id for question_id, _ in texts} - problems.keys():
         raise UserError(f"{settings.problems}: has no problem {min(unknown)}, of which {settings.functions} holds functions")
-    with tqdm(desc="hidden states", unit="problem") as bar:
+    with progress_bar(desc="hidden states", unit="problem") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
@@ -286,7 +286,7 @@ def main(settings: Settings) -> None:
         ]
         if settings.reader != "ngrams" and work:
             prepare_reader(settings, work)
-        with tqdm(total=len(work), desc="data sets") as bar:
+        with progress_bar(total=len(work), desc="data sets") as bar:
 
             def keep(rows: list[StudyRow]) -> None:
                 appender.append(*rows)

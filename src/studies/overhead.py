@@ -26,7 +26,6 @@ import from_clone  # noqa: F401
 import numpy as np
 import torch
 from pydantic import Field
-from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
@@ -38,6 +37,7 @@ from dreamprm_code.prm.model import freeze_lower_layers
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems import load_problems
 from dreamprm_code.problems.settings import ProblemSettings
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.report.plots import Series, line_figure, save_png
 
@@ -119,7 +119,7 @@ def measure(settings: Settings, backbone: str, num_programs: int, mode: str) -> 
             eval_every=0,
             checkpoint_every=0,
             progress=False,
-            tensorboard=False,
+            log_to=[],
             device="cpu",
             **MODES[mode],
         )
@@ -188,7 +188,9 @@ def main(settings: Settings) -> None:
     grid = [(settings.backbones[0], size) for size in sorted(settings.programs)]
     grid += [(shape, min(settings.programs)) for shape in settings.backbones[1:]]
     rows: list[dict[str, Any]] = []
-    for (backbone, num_programs), mode in tqdm([(cell, mode) for cell in grid for mode in MODES], desc="trainings"):
+    for (backbone, num_programs), mode in progress_bar(
+        iterable=[(cell, mode) for cell in grid for mode in MODES], desc="trainings"
+    ):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             rows.append(pool.submit(measure, settings, backbone, num_programs, mode).result())
     first = short_name(settings.backbones[0])

@@ -20,7 +20,6 @@ import from_clone  # noqa: F401
 import torch
 from pydantic import Field
 from torch import Tensor
-from tqdm import tqdm
 
 from cli import run_stage
 from dreamprm_code.bilevel.settings import TrainSettings
@@ -33,6 +32,7 @@ from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.settings import OneOf
@@ -141,7 +141,7 @@ def read_inputs(settings: Settings) -> Rows:
 def features(settings: Settings, rows: Rows) -> StepFeatures:
     folder = settings.data_dir / "features" / f"{Path(settings.backbone).stem}-{settings.layers}-{settings.dtype}"
     states = StepFeatures(settings.backbone, settings.layers, READOUTS, folder, getattr(torch, settings.dtype))
-    with tqdm(desc="features", unit="problem") as bar:
+    with progress_bar(desc="features", unit="problem") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
@@ -251,7 +251,7 @@ def train_head(settings: Settings, arm: Arm, rows: Rows, encoded: Encoded, seed:
         seed=seed,
         device="cpu",
         progress=False,
-        tensorboard=False,
+        log_to=[],
     )
     with tempfile.TemporaryDirectory() as folder:
         train(training, data_of(arm, rows, encoded), folder, model)
@@ -294,7 +294,10 @@ def main(settings: Settings) -> None:
     write_rows(settings.out_dir / "candidates.jsonl", candidates)
     states = features(settings, rows)
     torch.set_num_threads(1)
-    with RowAppender(path, ArmScores) as appender, tqdm(total=len(settings.arms) * len(settings.seeds), unit="training") as bar:
+    with (
+        RowAppender(path, ArmScores) as appender,
+        progress_bar(total=len(settings.arms) * len(settings.seeds), desc="arms", unit="training") as bar,
+    ):
         write_manifest(
             path, stage="real", config=settings.model_dump(mode="json"), identity=identity, inputs=sources, counts={}
         )

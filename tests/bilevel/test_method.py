@@ -92,7 +92,7 @@ def test_exact_through_a_cold_adam(tmp_path):
 def test_the_trainer_is_the_method_step_by_step(tmp_path, settings):
     """A loop over ``bilevel_step`` written out here ends in the trainer's labels, weights and parameters, bit for bit."""
     common = {"lr": 1e-3, "inner_only_steps": 3, "bilevel_steps": 5, "batch_programs": 5, "outer_programs": 4, **settings}
-    config = TrainSettings(progress=False, tensorboard=False, checkpoint_every=0, eval_every=0, device="cpu", **common)
+    config = TrainSettings(progress=False, log_to=[], checkpoint_every=0, eval_every=0, device="cpu", **common)
     result = train(config, tree_data(), tmp_path / "trainer", build_model("random:tiny"))
 
     run = run_of(tmp_path / "by hand", tree_data(), build_model("random:tiny"), **common)

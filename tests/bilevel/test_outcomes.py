@@ -169,7 +169,7 @@ def test_an_interrupted_run_with_folds_resumes_to_the_same_bits(tmp_path):
         model.register_forward_pre_hook(count)
         config = TrainSettings(
             inner_only_steps=3, bilevel_steps=9, batch_programs=6, outer_programs=3, pair_weight=0.2, lr=1e-3, eval_every=4,
-            checkpoint_every=2, device="cpu", progress=False, tensorboard=False,
+            checkpoint_every=2, device="cpu", progress=False, log_to=[],
         )  # fmt: skip
         return train(config, tree_data(outcomes_inside=True, folds=3), folder, model)
 
@@ -197,7 +197,7 @@ def test_outcomes_teach_what_useless_labels_do_not(tmp_path):
         nn.init.zeros_(model[0].weight), nn.init.zeros_(model[0].bias)
         config = TrainSettings(
             learn="none", lr=0.05, inner_only_steps=0, bilevel_steps=60, batch_programs=24, device="cpu", checkpoint_every=0,
-            eval_every=0, progress=False, tensorboard=False, **settings,
+            eval_every=0, progress=False, log_to=[], **settings,
         )  # fmt: skip
         result = train(config, data, tmp_path, model)
         assert result.labels == [0.5] * 60
@@ -216,7 +216,7 @@ def test_labels_given_at_the_start(tmp_path):
     model = nn.Sequential(nn.Linear(1, 1), nn.Flatten(0))
     config = TrainSettings(
         inner_only_steps=0, bilevel_steps=1, batch_programs=2, outer_optimizer="sgd", outer_lr=0.0, device="cpu", eval_every=0,
-        checkpoint_every=0, progress=False, tensorboard=False,
+        checkpoint_every=0, progress=False, log_to=[],
     )  # fmt: skip
     result = train(config, data, tmp_path, model)
     assert result.labels == [0.3, 0.6]

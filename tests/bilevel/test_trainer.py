@@ -123,7 +123,7 @@ def test_patience_stops_early(tmp_path):
 
 
 def test_log_and_tensorboard_files(tmp_path):
-    config = quiet(inner_only_steps=2, bilevel_steps=2, eval_every=2, batch_programs=4, tensorboard=True)
+    config = quiet(inner_only_steps=2, bilevel_steps=2, eval_every=2, batch_programs=4, log_to=["tensorboard"])
     result = train(config, tree_data(), tmp_path, build_model("random:tiny"))
     rows = read_log(tmp_path)
     assert rows == result.log

@@ -66,7 +66,7 @@ def run(
         lr=1e-3,
         device="cpu",
         progress=False,
-        tensorboard=False,
+        log_to=[],
     )
     result = train(TrainSettings(**(defaults | settings)), tree_data(), out, model)
     rank = os.environ.get("RANK", "0")

@@ -43,7 +43,7 @@ def write_training_files(folder: Path, **ids: list[str]) -> Path:
 
 
 def quiet(**settings: Any) -> TrainSettings:
-    return TrainSettings(**({"progress": False, "tensorboard": False, "device": "cpu"} | settings))
+    return TrainSettings(**({"progress": False, "log_to": [], "device": "cpu"} | settings))
 
 
 def run_of(tmp_path: Path, data: TrainingData, model: nn.Module, **settings: Any) -> BiLevelRun:

@@ -38,6 +38,21 @@ def test_rows_without_a_key_are_errors_with_their_line(tmp_path):
         ask(path, ("a",), (0,))
 
 
+@pytest.mark.parametrize("change", [{"solution_idx": [0]}, {"solution_idx": "0"}, {"question_id": ["a"]}, {"output": None}])
+def test_keys_of_another_type_are_errors_with_their_line(tmp_path, change):
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(json.dumps({"question_id": "a", "solution_idx": 0, "output": "x"} | change) + "\n")
+    with pytest.raises(PolicyError, match=r"recorded\.jsonl:1: a recorded completion needs"):
+        ask(path, ("a",), (0,))
+
+
+def test_what_a_recorded_row_does_not_say_is_unknown(tmp_path):
+    path = tmp_path / "recorded.jsonl"
+    row = {"question_id": "a", "solution_idx": 0, "output": "x", "finish_reason": None, "prompt_tokens": "many"}
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(row).encode())  # a byte order mark, as Windows editors write it
+    assert ask(path, ("a",), (0,)) == [Completion(0, "x", "stop", None, None)]
+
+
 def test_seeds_depend_on_the_row_alone():
     assert request_seed(1, ("a", 2), 3) == request_seed(1, ("a", 2), 3)
     seeds = {request_seed(seed, (name, step), index) for seed in (1, 2) for name in "ab" for step in (0, 1) for index in (0, 1)}

@@ -81,3 +81,9 @@ def test_what_a_list_cannot_say_is_refused_before_anything_is_written(tmp_path):
         with pytest.raises(ResultsError, match=message):
             write_livecodebench_results(tmp_path / "r.json", [make_problem("a")], rows)
     assert not (tmp_path / "r.json").exists()
+
+
+def test_a_byte_order_mark_before_a_results_list_is_no_part_of_it(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([{"question_id": "a", "code_list": ["print(1)"]}]).encode())
+    assert [row.code for row in read_livecodebench_results(path)] == ["print(1)"]

@@ -21,7 +21,7 @@ def run(tmp_path, backbone):
     candidates = [solution(name, i, i == 0) for name in ids["test"] for i in range(3)]
     candidates += [solution(name, 3, False).model_copy(update={"code": "def main(:\n"}) for name in ids["test"]]
     write_rows(data_dir / "test_solutions.jsonl", candidates)
-    training = {"backbone": f"random:{backbone}", "dtype": "float32", "device": "cpu", "tensorboard": False, "progress": False}
+    training = {"backbone": f"random:{backbone}", "dtype": "float32", "device": "cpu", "log_to": [], "progress": False}
     training |= {"inner_only_steps": 2, "bilevel_steps": 2, "batch_programs": 2, "outer_programs": 2, "checkpoint_every": 2}
     shared = {"problems": str(tmp_path / "problems.jsonl"), "data_dir": str(data_dir), "windows": WINDOWS, "seed": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"shared": shared, "train_prm": training}))

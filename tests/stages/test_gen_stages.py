@@ -191,7 +191,8 @@ def test_lines_are_labelled_by_binary_search_and_a_stopped_search_goes_on(run, t
     ]
     how = {"granularity": "line", "search": "binary", "num_rollouts": 3}
     path = run["data_dir"] / "rollouts.jsonl"
-    gen_cof_label.main(gen_cof_label.Settings(policy=recorded(tmp_path, rollouts[:3]), **how, **run))
+    with pytest.raises(Unfinished, match="lacks 3 rows"):
+        gen_cof_label.main(gen_cof_label.Settings(policy=recorded(tmp_path, rollouts[:3]), **how, **run))
     assert [row.step_idx for row in read_rows(path, Rollout)] == [2] * 3
     config = gen_cof_label.Settings(policy=recorded(tmp_path, rollouts), **how, **run)
     gen_cof_label.main(config)

@@ -37,7 +37,7 @@ def config(tmp_path, backbone) -> train_prm.Settings:
         eval_every=1,
         checkpoint_every=1,
         progress=False,
-        tensorboard=False,
+        log_to=[],
     )
 
 

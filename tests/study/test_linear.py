@@ -16,7 +16,7 @@ from dreamprm_code.study.robust import flip_share, forward_correction, generaliz
 def settings(**changes) -> TrainSettings:
     values = {"learn": "none", "inner_only_steps": 10, "bilevel_steps": 30, "batch_programs": 8, "outer_programs": 6}
     values |= {"lr": 0.03, "outer_lr": 0.02, "weight_decay": 0.0, "clip": 0.0, "schedule": "linear", "seed": 3, "device": "cpu"}
-    values |= {"eval_every": 0, "checkpoint_every": 0, "progress": False, "tensorboard": False}
+    values |= {"eval_every": 0, "checkpoint_every": 0, "progress": False, "log_to": []}
     return TrainSettings(**(values | changes))
 
 

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dreamprm_code.devices import find_device
 from dreamprm_code.prm.sharding import forget_meshes
 
 ItemT = TypeVar("ItemT")
@@ -72,10 +73,12 @@ def _leave() -> None:
 
 
 def training_device(name: str) -> torch.device:
-    """``auto`` is this process's GPU where there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    """``auto`` is this process's GPU where there is one, else the CPU.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    device = find_device(name)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)

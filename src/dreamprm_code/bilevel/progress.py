@@ -7,15 +7,15 @@ uninterrupted one but for ``seconds``.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from dreamprm_code.bilevel.settings import TrainSettings
+from dreamprm_code.bilevel.trackers import Trackers
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_dicts
+from dreamprm_code.progress import progress_bar
 
 LOG_NAME = "training_log.jsonl"
 
@@ -28,7 +28,7 @@ def read_log(out_dir: str | Path) -> list[dict[str, Any]]:
 class Reporter:
     """Rows after ``start_step`` of an earlier, killed attempt are dropped: they will be written again."""
 
-    def __init__(self, out_dir: Path, total_steps: int, start_step: int, progress: bool, tensorboard: bool):
+    def __init__(self, out_dir: Path, settings: TrainSettings, start_step: int):
         self.rows: list[dict[str, Any]] = []
         self._postfix: dict[str, str] = {}
         self._seconds_before = 0.0
@@ -39,20 +39,10 @@ class Reporter:
         write_bytes_atomic(path, [self._line(row) for row in self.rows])
         self._stream = path.open("ab")
         self._begin = time.monotonic()
-        self._board = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(out_dir / "tensorboard"), purge_step=start_step + 1 if start_step else None)
-        self._bar = tqdm(
-            total=total_steps,
-            initial=start_step,
-            desc="warm-up",
-            unit="step",
-            disable=not progress,
-            mininterval=0.5 if sys.stderr.isatty() else 15.0,
-            file=sys.stderr,
-            dynamic_ncols=True,
+        name = settings.run_name or f"{out_dir.resolve().name}-{settings.learn}-seed{settings.seed}"
+        self._trackers = Trackers(settings.log_to, out_dir, name, settings.model_dump(), start_step)
+        self._bar = progress_bar(
+            total=settings.total_steps, initial=start_step, desc="warm-up", unit="steps", disable=not settings.progress
         )
 
     @staticmethod
@@ -70,9 +60,8 @@ class Reporter:
         self.rows.append(row)
         self._stream.write(self._line(row))
         self._stream.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{'validation' if phase == 'validation' else 'train'}/{name}", value, step)
+        side = "validation" if phase == "validation" else "train"
+        self._trackers.log({f"{side}/{name}": value for name, value in values.items()}, step)
         self._postfix |= {
             short: f"{values[name]:.4f}" if phase != "validation" else f"{values['loss']:.4f}"
             for short, name in (
@@ -83,15 +72,14 @@ class Reporter:
             if name in values
         }
         if phase != "validation":
-            self._bar.set_description(phase, refresh=False)
+            self._bar.set_description_str(phase, refresh=False)
             self._bar.set_postfix(self._postfix, refresh=False)
             self._bar.update(1)
 
     def close(self) -> None:
         self._bar.close()
         self._stream.close()
-        if self._board is not None:
-            self._board.close()
+        self._trackers.close()
 
 
 class Silence:

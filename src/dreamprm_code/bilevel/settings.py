@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from dreamprm_code.bilevel.losses import LOSSES
 from dreamprm_code.bilevel.method import HYPERGRADIENTS
 from dreamprm_code.bilevel.tables import LEARNABLE
+from dreamprm_code.bilevel.trackers import TRACKERS, require_trackers
 from dreamprm_code.settings import FrozenSettings, OneOf
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -91,7 +92,10 @@ class TrainSettings(FrozenSettings):
     device: str = Field("auto", description="auto, cpu or cuda")
     autocast: Literal["none", "bf16", "fp16"] = Field("none", description="mixed precision of forward passes")
     progress: bool = Field(True, description="progress bar on standard error, with --no-progress none")
-    tensorboard: bool = Field(True, description="write TensorBoard files")
+    log_to: list[Annotated[str, OneOf(TRACKERS)]] = Field(
+        ["tensorboard"], description="where curves go beside training_log.jsonl: tensorboard, wandb, trackio, several, or none"
+    )
+    run_name: str | None = Field(None, description="the run's name there (default: its folder, what it learns, its seed)")
 
     @property
     def total_steps(self) -> int:
@@ -101,11 +105,12 @@ class TrainSettings(FrozenSettings):
     def _has_steps(self) -> Self:
         if self.total_steps == 0:
             raise ValueError("inner_only_steps and bilevel_steps are both 0: nothing to train")
+        require_trackers(self.log_to)
         return self
 
     def identity(self) -> dict[str, object]:
         """The settings that decide the result: a checkpoint resumes only with equal ones."""
-        left_out = {"progress", "tensorboard", "micro_tokens", "checkpoint_every", "device"}
+        left_out = {"progress", "log_to", "run_name", "micro_tokens", "checkpoint_every", "device"}
         return {name: getattr(self, name) for name in TrainSettings.model_fields if name not in left_out}
 
 

@@ -199,7 +199,7 @@ class BiLevelRun:
         finished = restore(self)
         self.reporter: Reporter | Silence = Silence()
         if self.processes.is_first:
-            self.reporter = Reporter(self.out_dir, settings.total_steps, self.step, settings.progress, settings.tensorboard)
+            self.reporter = Reporter(self.out_dir, settings, self.step)
         try:
             while not finished and self.step < settings.total_steps:
                 set_dropout(self.model, self.dropout and (self.outer is None or self.step < settings.inner_only_steps))
@@ -288,9 +288,9 @@ def train(
 ) -> TrainResult:
     """Train ``model`` in place; any module that maps ``data.collate(items)`` to one logit per scored step will do.
 
-    Writes ``training_log.jsonl``, ``tensorboard/`` and ``resume/`` under ``out_dir``; run again with the same arguments after
-    a kill, it goes on from the last resume checkpoint (on the CPU to the same bits as without the kill), given the same model
-    from the same seed. ``identity`` names what else must be equal for that.
+    Writes ``training_log.jsonl``, ``resume/`` and what ``log_to`` names under ``out_dir``; run again with the same arguments
+    after a kill, it goes on from the last resume checkpoint (on the CPU to the same bits as without the kill), given the same
+    model from the same seed. ``identity`` names what else must be equal for that.
 
     Raises:
         UserError: settings that cannot work, a resume checkpoint of another run, a loss that is no longer finite.

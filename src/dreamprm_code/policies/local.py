@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 
+from dreamprm_code.devices import find_device
 from dreamprm_code.policies.base import Completion, CompletionRequest, Failure, PolicyError, chat_text, request_seed
 from dreamprm_code.policies.budget import Account
 from dreamprm_code.policies.continuation import joined_output, started_answer
 from dreamprm_code.policies.slots import SlotJob, SlotSampler
+from dreamprm_code.progress import quiet_transformers
 
 _CLOSED_BLOCK = re.compile(r"^[ \t]*```[^\n]*\n.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _CLOSING = re.compile(r"(?:^|\n)[ \t]*```")
@@ -29,7 +31,7 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
     """Model and tokenizer of a folder, a hub id or a GGUF file.
 
     Raises:
-        PolicyError: there is no such model, or it cannot be read.
+        UserError: there is no such model or device, or the model cannot be read.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -44,13 +46,13 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
             )
         name, where = str(path.parent), {"gguf_file": path.name}
         settings["quantization_config"] = GgufConfig(dequantize=True)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = find_device(device)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **where)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.bfloat16 if dtype == "auto" else getattr(torch, dtype), **where, **settings
-        )
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(name, **where)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                name, dtype=torch.bfloat16 if dtype == "auto" else getattr(torch, dtype), **where, **settings
+            )
     except (OSError, ValueError, AttributeError, KeyError) as error:
         raise PolicyError(f"local model {source}: cannot be loaded ({str(error).splitlines()[0]})") from None
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
@@ -58,7 +60,7 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
         raise PolicyError(
             f"local model {source}: its attention layers ({', '.join(sorted(kinds))}) need a server; use openai:MODEL"
         )
-    return model.to(device).eval(), tokenizer
+    return model.to(place).eval(), tokenizer
 
 
 class LocalPolicy:

@@ -10,8 +10,6 @@ A backbone is named by a *source*:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +26,11 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.manifest import sha256_of
 from dreamprm_code.prm.attention import ATTENTION_NAME, register
+from dreamprm_code.progress import quiet_transformers
 
 # Model types whose attention was compared, layer kinds included, with separate sequences. Anything else is refused rather than
 # computed wrongly: a model may add sinks, caps, biases or chunks that ancestors-only attention knows nothing of.
@@ -142,20 +140,6 @@ def load_config(source: BackboneSource) -> PretrainedConfig:
     config.attention_dropout = 0.0  # dropout on attention weights would differ between a tree and its sequences
     config.use_cache = False
     return config
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Without progress bars and load reports: what matters is checked here, and raised."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _from_hub(auto: Any, source: BackboneSource, **settings: Any) -> Any:

@@ -36,7 +36,6 @@ from dreamprm_code.prm.backbone import (
     find_backbone,
     fingerprint,
     load_backbone,
-    quiet_transformers,
     unsharded,
 )
 from dreamprm_code.prm.encoding import StepEncoder
@@ -62,6 +61,7 @@ from dreamprm_code.prm.folders import (
 from dreamprm_code.prm.model import LoraSettings, PRMModel, wrap_with_lora
 from dreamprm_code.prm.released import load_released
 from dreamprm_code.prm.sharding import writes_files
+from dreamprm_code.progress import quiet_transformers
 from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
 

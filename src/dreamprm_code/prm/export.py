@@ -23,7 +23,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
 from transformers.initialization import no_init_weights
 
-from dreamprm_code.prm.backbone import base_weights, quiet_transformers
+from dreamprm_code.prm.backbone import base_weights
 from dreamprm_code.prm.export_card import NO_FACTS, CardFacts, write_card
 from dreamprm_code.prm.folders import (
     CheckpointConfig,
@@ -36,6 +36,7 @@ from dreamprm_code.prm.folders import (
 )
 from dreamprm_code.prm.model import PRMModel
 from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.progress import quiet_transformers
 
 ARCHITECTURES: dict[str, Any] = {
     "sequence": AutoModelForSequenceClassification,

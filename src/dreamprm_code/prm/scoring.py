@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from dreamprm_code.devices import find_device
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.checkpoint import load, save
@@ -28,21 +29,6 @@ from dreamprm_code.records import Problem
 from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
 Progress = Callable[[int, int], None]  # steps scored so far, steps in all
-
-
-def find_device(name: str | torch.device | None) -> torch.device:
-    """The device of that name, or by default CUDA where there is one.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    try:
-        device = torch.device(name if name is not None else "cuda" if torch.cuda.is_available() else "cpu")
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise UserError(f"device '{name}' cannot be used here ({reason}); choose cpu, cuda or another that torch has") from None
-    return device
 
 
 def best_dtype(device: torch.device) -> torch.dtype:

@@ -7,6 +7,7 @@ custom evaluator reads a JSON list of ``{question_id, code_list}``. Both are rea
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -204,7 +205,7 @@ def iter_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSON list or of JSON lines, each with its place for messages."""
     try:
         with path.open("rb") as stream:
-            start = stream.read(1024).lstrip()[:1]
+            start = stream.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
     if start != b"[":
@@ -212,7 +213,7 @@ def iter_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{path}:{line_number}", row
         return
     try:
-        items = json.loads(path.read_bytes())
+        items = json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError) as error:
         raise ResultsError(f"{path}: not valid JSON ({error})") from None
     for number, item in enumerate(items):

@@ -15,6 +15,7 @@ from dreamprm_code.grading import Grader, GradeRequest, GradeResult, open_grader
 from dreamprm_code.policies import open_policy
 from dreamprm_code.policies.base import BudgetReached, Completion, CompletionRequest, Failure, Policy
 from dreamprm_code.policies.continuation import keep_prefix, program_of
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem, Rollout, Solution
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.settings import SamplingSettings
@@ -191,7 +192,7 @@ def run_sampling(
         try:
             with open_grader() as grader:
                 file.start()
-                with tqdm(total=num_rows, desc=file.path.name, unit="row", mininterval=1.0) as bar:
+                with progress_bar(total=num_rows, desc=file.path.name, unit="row") as bar:
                     sampler = Sampler(policy, grader, file, bar, language)
                     reason = await run_bounded(tasks(sampler), 2 * policy.max_requests + 64)
                 return reason, {"policy_kind": policy.kind, "isolation": grader.isolation}

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from dreamprm_code.jsonl import RowAppender
 from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.encoding import EncodingError
 from dreamprm_code.prm.folders import read_config
 from dreamprm_code.prm.served import ServedPRM
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem, Solution, SolutionScores, Unread
 from dreamprm_code.steps import DEFAULT_STEPS, StepSettings, split_program
 
@@ -64,7 +63,7 @@ class Scorer:
         before = (read_manifest(path) or {"counts": {}})["counts"]
         settings: dict[str, Any] = {"stage": stage, "config": config, "identity": identity, "inputs": [source]}
         write_manifest(path, **settings, counts=before)
-        with tqdm(total=len(solutions), desc=path.stem, unit="program", mininterval=1.0) as bar:
+        with progress_bar(total=len(solutions), desc=path.stem, unit="program") as bar:
 
             def progress(done: int, missing: int) -> None:
                 bar.update(len(solutions) - missing + done - bar.n)
