@@ -12,6 +12,7 @@ table.tex, figures and report.html.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -27,6 +28,7 @@ from dreamprm_code.labels import split_settings_of
 from dreamprm_code.manifest import git_commit, write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.problems import iter_problems
+from dreamprm_code.problems.livecodebench import problems_of_results
 from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem
@@ -44,6 +46,9 @@ from dreamprm_code.steps import split_program
 class Settings(RunSettings, GradingSettings):
     needs_split: ClassVar[bool] = False  # without one, all problems are test problems
 
+    problems: str | None = Field(  # type: ignore[assignment]
+        None, description="problems as for the other stages (default: those that a results file given as --solutions repeats)"
+    )
     out_dir: Path | None = Field(
         None, description="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
     )
@@ -85,9 +90,12 @@ def main(settings: Settings) -> None:
     solutions = list(iter_programs(solutions_path))
     training = read_training_part(settings.data_dir, out_dir, settings.train_programs)
     wanted = {solution.question_id for solution in (*solutions, *training.solutions)}
-    problems, train_problems = split_problems(settings, wanted)
+    problems, train_problems, known = split_problems(settings, wanted, solutions_path)
     in_test = {problem.question_id for problem in problems}
     candidates = [solution for solution in solutions if solution.question_id in in_test]
+    unknown = [solution.question_id for solution in solutions if solution.question_id not in known]
+    if not candidates and len(unknown) == len(solutions) > 0:
+        raise UserError(f"{solutions_path}: its problems are unknown ({unknown[0]!r} ...): not among {settings.problems}")
     if not candidates:
         raise UserError(
             f"{solutions_path}: no candidate belongs to a problem of the test part; check problems and windows (or split_file)"
@@ -110,7 +118,8 @@ def main(settings: Settings) -> None:
     counts.update(
         problems=len(sets),
         candidates=len(candidates),
-        candidates_outside_the_test_window=len(solutions) - len(candidates),
+        candidates_outside_the_test_window=len(solutions) - len(candidates) - len(unknown),
+        candidates_of_unknown_problems=len(unknown),
         candidates_not_graded=evaluation.pool.num_ungraded,
         problems_with_fewer_candidates=evaluation.pool.num_fewer,
         unparsable=sum(
@@ -128,7 +137,8 @@ def main(settings: Settings) -> None:
     if training.solutions:
         where = out_dir / "train_scores.jsonl", settings.data_dir / "cof_solutions.jsonl"
         training = replace(training, scores=scorer.score(train_problems, training.solutions, *where, **made_by)[0])
-    details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path), "problems": settings.problems}
+    details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path)}
+    details |= {"problems": settings.problems or str(solutions_path)}
     details |= {"aggregation": settings.aggregation, "seed": str(settings.seed), "commit": git_commit() or "unknown"}
     report = EvaluationReport(
         evaluation=evaluation, sets=sets, problems=problems, solutions=candidates, scores=scores,
@@ -139,19 +149,28 @@ def main(settings: Settings) -> None:
     print("\n".join(headline(evaluation)))
     print(
         f"evaluate_prm: {len(candidates)} candidates of {len(sets)} problems; "
-        f"{counts['candidates_outside_the_test_window']} outside the test window, {counts['no_code']} without a program, "
+        f"{counts['candidates_outside_the_test_window']} outside the test window, {len(unknown)} of unknown problems, "
+        f"{counts['no_code']} without a program, "
         f"{counts['too_long']} too long for the PRM, {evaluation.pool.num_ungraded} not graded; {page}"
     )
     if missing := sum(row.public_passed is None and row.passed is not None for row in candidates):
         print(f"evaluate_prm: {missing} candidates lack their result on the public tests; --run-public-tests finds it out")
 
 
-def split_problems(settings: Settings, wanted: set[str]) -> tuple[list[Problem], list[Problem]]:
-    """The wanted test and training problems; without a split every problem is a test problem. Other problems are not held."""
+def split_problems(settings: Settings, wanted: set[str], results: Path) -> tuple[list[Problem], list[Problem], set[str]]:
+    """The wanted test and training problems, and the question_ids of all that are known; other problems are not held. Without a
+    split every problem is a test problem."""
+    if settings.problems is None:
+        if results.suffix != ".json":
+            raise UserError(f"set 'problems' (--problems): {results} is no results file, which would hold them")
+        rows: Iterable[Problem] = problems_of_results(results)
+    else:
+        rows = iter_problems(settings.problems, settings.release)
     if not settings.windows and settings.split_file is None:
-        return [row for row in iter_problems(settings.problems, settings.release) if row.question_id in wanted], []
-    split = settings.window_split(wanted)
-    return split.require("test"), split.get("train", [])
+        test = [row for row in rows if row.question_id in wanted]
+        return test, [], {row.question_id for row in test}
+    split = settings.window_split(wanted, rows)
+    return split.require("test"), split.get("train", []), split.known
 
 
 if __name__ == "__main__":

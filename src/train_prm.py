@@ -29,6 +29,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.prm import PRM, StepSettings
+from dreamprm_code.prm.backbone import find_backbone, load_tokenizer
 from dreamprm_code.prm.model import LoraSettings, freeze_lower_layers
 from dreamprm_code.prm.readout import READOUTS, Reading
 from dreamprm_code.prm.scoring import best_dtype
@@ -45,6 +46,10 @@ class Settings(RunSettings, MethodSettings):
 
     backbone: str = Field(description="a Hugging Face name or folder, a GGUF file, or random:SHAPE")
     gguf_file: str | None = Field(None, description="the GGUF file inside the backbone's folder or repository")
+    tokenizer: str | None = Field(
+        None,
+        description="folder, name or GGUF file with the tokenizer (default: the backbone's; random:SHAPE has none)",
+    )
     dtype: Annotated[str, OneOf(("auto", *DTYPES))] = Field(
         "auto", description="of the frozen backbone; auto is bfloat16 where it is fast"
     )
@@ -139,7 +144,7 @@ def main(settings: Settings) -> None:
     out_dir = settings.out_dir or settings.data_dir
     labels_path = out_dir / "corrected_labels.jsonl"
     identity = identity_of(settings)
-    check_resume(labels_path, {**settings.identity(), **identity})
+    check_resume(labels_path, {**settings.identity(), **identity}, remedy="give another folder with --out-dir")
     problems, labels, solutions = read_inputs(settings)
     device = training_device(settings.device)
     scores = {}
@@ -153,6 +158,7 @@ def main(settings: Settings) -> None:
         lora=None if settings.trained_layers == 0 else lora,
         dtype=best_dtype(device) if settings.dtype == "auto" else DTYPES[settings.dtype],
         gguf_file=settings.gguf_file,
+        tokenizer=None if settings.tokenizer is None else load_tokenizer(find_backbone(settings.tokenizer)),
         format=settings.format,
         max_length=settings.max_length,
         steps=StepSettings(settings.max_functions, settings.granularity),

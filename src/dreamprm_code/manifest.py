@@ -106,8 +106,8 @@ def read_manifest(output: str | Path) -> dict[str, Any] | None:
         ) from None
 
 
-def check_resume(output: str | Path, identity: Mapping[str, Any]) -> None:
-    """Refuse to add rows to a file that was made with other settings.
+def check_resume(output: str | Path, identity: Mapping[str, Any], remedy: str = "choose another data directory") -> None:
+    """Refuse to add rows to a file that was made with other settings; ``remedy`` is what the user can do but delete it.
 
     Raises:
         ManifestError: names each setting that differs, and the remedy.
@@ -121,7 +121,7 @@ def check_resume(output: str | Path, identity: Mapping[str, Any]) -> None:
         details = ", ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in differing)
         raise ManifestError(
             f"{output} was made with other settings ({details}); "
-            "choose another data directory, or move this file and its .meta.json away to start again"
+            f"{remedy}, or move this file and its .meta.json away to start again"
         )
 
 

@@ -87,7 +87,7 @@ def test_a_thousand_requests_through_every_fault_give_exactly_the_expected_rows(
     prompts["q0013"] = "too long q0013"
     first, second = server(seed=1), server(seed=2)
     path = tmp_path / "solutions.jsonl"
-    counts = sample(path, settings_for(first, second, max_in_flight=64), prompts, 3)
+    counts = sample(path, settings_for(first, second, max_in_flight=64, timeout_s=4.0), prompts, 3)
     rows = read_rows(path, Solution)
     expected = {(name, index) for name in prompts for index in range(3) if name not in ("q0007", "q0011")}
     assert {row.key for row in rows} == expected

@@ -7,7 +7,12 @@ import json
 import pytest
 
 from builders.rows import make_problem, make_solution
-from dreamprm_code.problems.livecodebench import ResultsError, read_livecodebench_results, write_livecodebench_results
+from dreamprm_code.problems.livecodebench import (
+    ResultsError,
+    problems_of_results,
+    read_livecodebench_results,
+    write_livecodebench_results,
+)
 from dreamprm_code.records import Solution, Verdict
 
 
@@ -87,3 +92,15 @@ def test_a_byte_order_mark_before_a_results_list_is_no_part_of_it(tmp_path):
     path = tmp_path / "r.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps([{"question_id": "a", "code_list": ["print(1)"]}]).encode())
     assert [row.code for row in read_livecodebench_results(path)] == ["print(1)"]
+
+
+def test_a_results_file_holds_its_problems_but_their_tests(tmp_path):
+    path = tmp_path / "r.json"
+    write_livecodebench_results(path, [make_problem("a")], [solution("a", 0, Verdict.PASSED)])
+    (problem,) = problems_of_results(path)
+    assert problem == make_problem("a").model_copy(
+        update={"public_test_cases": "[]", "private_test_cases": "[]", "metadata": "{}"}
+    )
+    path.write_text(json.dumps([{"question_id": "a", "code_list": []}]))
+    with pytest.raises(ResultsError, match=r"r\.json: lacks the statement of problem 'a'; name the problems"):
+        problems_of_results(path)

@@ -122,7 +122,33 @@ def test_a_livecodebench_results_file_gives_the_same_selections(copied: Path, ca
     flags = ("--solutions", str(copied / "model_eval_all.json"), "--out-dir", str(copied / "other"))
     run(copied / "config.yaml", *flags, "--checkpoint", str(copied / "prm"), "--run-public-tests")
     assert (copied / "other" / "selections.jsonl").read_bytes() == (copied / "selections.jsonl").read_bytes()
-    assert "16 candidates of 4 problems; 1 outside the test window" in capsys.readouterr().out
+    assert "16 candidates of 4 problems; 1 outside the test window, 0 of unknown problems" in capsys.readouterr().out
+
+
+def test_a_results_file_alone_is_enough(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It repeats its problems; the scores are those of the problems' own file."""
+    problems = read_rows(copied / "problems.jsonl", Problem)
+    write_livecodebench_results(copied / "eval_all.json", problems, read_rows(copied / "test_solutions.jsonl", Solution))
+    config = tmp_path / "empty.yaml"
+    config.write_text(f"evaluate_prm: {{device: cpu}}\nshared: {{data_dir: {tmp_path / 'fresh'}}}\n")
+    run(config, "--checkpoint", str(copied / "prm"), "--solutions", str(copied / "eval_all.json"))
+    assert (tmp_path / "fresh/eval/prm/test_scores.jsonl").read_bytes() == (copied / "test_scores.jsonl").read_bytes()
+    assert "16 candidates of 4 problems" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"set 'problems' .*test_solutions\.jsonl is no results file"):
+        run(config, "--checkpoint", str(copied / "prm"), "--solutions", str(copied / "test_solutions.jsonl"))
+
+
+def test_candidates_of_unknown_problems_are_called_unknown(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = read_rows(copied / "test_solutions.jsonl", Solution)
+    strangers = [row.model_copy(update={"question_id": "elsewhere"}) for row in rows[:4]]
+    write_rows(copied / "mixed.jsonl", [*rows, *strangers])
+    run(copied / "config.yaml", "--solutions", str(copied / "mixed.jsonl"), "--out-dir", str(copied / "other"), "--checkpoint",
+        str(copied / "prm"))  # fmt: skip
+    assert "0 outside the test window, 4 of unknown problems" in capsys.readouterr().out
+    write_rows(copied / "strangers.jsonl", strangers)
+    assert "strangers.jsonl: its problems are unknown ('elsewhere' ...)" in fails(
+        copied, "--solutions", str(copied / "strangers.jsonl")
+    )
 
 
 def test_no_program_is_run_unless_it_is_asked_for(

@@ -64,7 +64,7 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(config):
     train_prm.main(config)
     assert labels_file.read_bytes() == before
     assert (config.data_dir / "prm" / "head.safetensors").read_bytes() == weights
-    with pytest.raises(UserError, match="lora_rank: 8 there, 4 now"):
+    with pytest.raises(UserError, match=r"lora_rank: 8 there, 4 now\); give another folder with --out-dir"):
         train_prm.main(config.with_changes(lora_rank=4))
     assert labels_file.read_bytes() == before
 
@@ -168,6 +168,22 @@ def test_the_default_method_moves_labels_to_the_truth(config, tmp_path):
         errors["Monte-Carlo"] = sum(abs(row.mc_value - truth[row.key]) for row in found) / len(found)
     assert errors["Monte-Carlo"] > 0.2
     assert errors["joint"] < 0.5 * errors["Monte-Carlo"] and errors["joint"] < errors["labels"]
+
+
+def test_random_weights_take_a_tokenizer_by_name(config, backbone, tmp_path):
+    with pytest.raises(UserError, match="random weights have no tokenizer; name one with --tokenizer"):
+        train_prm.main(config.with_changes(backbone="random:tiny"))
+    train_prm.main(config.with_changes(backbone="random:tiny", tokenizer=str(backbone)))
+    assert PRM.from_pretrained(config.data_dir / "prm", device="cpu").encoder.step_token is not None
+    larger = byte_tokenizer({"pad_token": "<pad>", "eos_token": "<eos>"} | {f"more_{i}": f"<{i}>" for i in range(300)})
+    larger.save_pretrained(tmp_path / "larger")
+    with pytest.raises(UserError, match="has 512 tokens, the tokenizer"):
+        train_prm.main(config.with_changes(backbone="random:tiny", tokenizer=str(tmp_path / "larger"), out_dir=tmp_path / "o"))
+
+
+def test_a_device_that_is_not_there_is_one_line(config):
+    with pytest.raises(UserError, match="device 'gpu' cannot be used here"):
+        train_prm.main(config.with_changes(device="gpu"))
 
 
 def test_trained_layers_moves_lora_in_the_last_layers_only(config):

@@ -55,7 +55,7 @@ def load_state(out_dir: Path, identity: dict[str, Any]) -> dict[str, Any] | None
     path = out_dir / STATE_NAME
     if not path.exists():
         return None
-    remedy = "choose another data directory, or delete this file to start again"
+    remedy = "give another folder with --out-dir, or delete this file to start again"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(state.pop("identity"))

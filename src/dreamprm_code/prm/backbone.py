@@ -165,7 +165,7 @@ def require_supported(config: PretrainedConfig, source: BackboneSource) -> None:
 def load_tokenizer(source: BackboneSource) -> PreTrainedTokenizerBase:
     """The backbone's tokenizer. Raises BackboneError where there is none (random shapes have none)."""
     if source.is_random and source.location in SHAPES:
-        raise BackboneError(f"backbone {source.name}: random weights have no tokenizer; give one")
+        raise BackboneError(f"backbone {source.name}: random weights have no tokenizer; name one with --tokenizer")
     return _from_hub(AutoTokenizer, source)
 
 

@@ -80,6 +80,8 @@ class PRM:
         """
         model = build_model(backbone, lora, dtype, gguf_file, seed, head_bias, attention, reading)
         tokenizer = tokenizer or load_tokenizer(find_backbone(str(backbone), gguf_file))
+        if len(tokenizer) > (size := model.decoder.config.vocab_size):
+            raise UserError(f"backbone {backbone}: has {size} tokens, the tokenizer {len(tokenizer)}; choose another of them")
         return cls(model, StepEncoder(tokenizer, format, max_length or model.max_length, step_token), steps)
 
     @classmethod

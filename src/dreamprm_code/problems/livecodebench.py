@@ -124,6 +124,25 @@ def read_livecodebench_problem_fields(path: str | Path) -> dict[str, dict[str, s
     }
 
 
+def problems_of_results(path: str | Path) -> list[Problem]:
+    """The problems of a results file, without tests (it does not repeat them): enough to score its programs.
+
+    Raises:
+        ResultsError: the file cannot be read, or does not hold a problem's statement.
+    """
+    nothing = dict.fromkeys(Problem.model_fields, "") | {
+        "public_test_cases": "[]",
+        "private_test_cases": "[]",
+        "metadata": "{}",
+    }
+    problems = []
+    for question_id, fields in read_livecodebench_problem_fields(path).items():
+        if not fields.get("question_content"):
+            raise ResultsError(f"{path}: lacks the statement of problem {question_id!r}; name the problems (--problems)")
+        problems.append(Problem.from_dict(nothing | fields))
+    return problems
+
+
 def write_livecodebench_results(path: str | Path, problems: Iterable[Problem], solutions: Iterable[Solution]) -> None:
     """Write an ``*_eval_all.json``: one entry per problem that has solutions, in the problems' order.
 

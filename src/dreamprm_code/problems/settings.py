@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from dreamprm_code.problems.sources import iter_problems
 from dreamprm_code.problems.splits import Split, split_by_file
 from dreamprm_code.problems.windows import split_by_windows, windows_from
+from dreamprm_code.records import Problem
 from dreamprm_code.settings import FrozenSettings
 
 
@@ -39,13 +40,13 @@ class RunSettings(ProblemSettings):
             raise ValueError("'windows' and 'split_file' are both set; take one away (--windows null)")
         return self
 
-    def window_split(self, wanted: Container[str] | None = None) -> Split:
-        """The problems of each part, train, meta, test ..., or of these the ``wanted`` ones.
+    def window_split(self, wanted: Container[str] | None = None, problems: Iterable[Problem] | None = None) -> Split:
+        """The problems of each part, train, meta, test ..., or of these the ``wanted``; ``problems`` stand for the setting.
 
         Raises:
             UserError: problems that cannot be read, windows that are malformed or overlap, a split file that does not fit.
         """
-        problems = iter_problems(self.problems, self.release)
+        problems = iter_problems(self.problems, self.release) if problems is None else problems
         if self.split_file is not None:
             return split_by_file(problems, self.split_file, wanted)
         return split_by_windows(problems, windows_from(self.windows or {}), wanted)

@@ -29,6 +29,11 @@ class Split(dict[str, list[Problem]]):
         self._part_of: dict[str, str] = {}
 
     @property
+    def known(self) -> set[str]:
+        """The question_ids of all problems, in a part or not."""
+        return self.outside | self._part_of.keys()
+
+    @property
     def num_outside(self) -> int:
         return len(self.outside)
 

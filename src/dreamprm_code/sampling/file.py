@@ -145,7 +145,7 @@ class SampledFile:
             self._failures_path.unlink(missing_ok=True)
         sort_file(self.path, self.record)
         self.account.close()
-        counts = {"rows": 0, **dict(sorted(self.counts.items())), "failed": num_failed, "missing": num_missing}
+        counts: dict[str, Any] = {"rows": 0, **dict(sorted(self.counts.items())), "failed": num_failed, "missing": num_missing}
         counts |= {"usage": self.account.to_dict()}
         counts |= facts or {}
         write_manifest(self.path, **self._manifest, counts=counts)
