@@ -55,7 +55,11 @@ def test_candidates_of_both_splits_are_sampled_where_requests_of_the_first_faile
     for name in ("gen_sol.sh", "src/setup_env.sh"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((root / name).read_text() if name == "gen_sol.sh" else "")
-    stage = 'import sys; split = sys.argv[sys.argv.index("--split") + 1]; print(split); sys.exit({"meta": 3, "bad": 2}.get(split, 0))'
+    stage = """import sys
+split = sys.argv[sys.argv.index("--split") + 1]
+print(split)
+sys.exit({"meta": 3, "bad": 2}.get(split, 0))
+"""
     (tmp_path / "src/gen_sol.py").write_text(stage)
     for splits, status, ran in (("meta test", 3, ["meta", "test"]), ("bad test", 2, ["bad"]), ("test", 0, ["test"])):
         env = {**os.environ, "SPLITS": splits}
