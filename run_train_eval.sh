@@ -4,7 +4,7 @@
 #   CONFIG=configs/paper.yaml bash run_train_eval.sh        the published recipe, on the outputs of stages 1 to 3
 #   bash run_train_eval.sh --method none                    flags go to src/train_prm.py; those that the evaluation has too
 #                                                           (--data-dir, --out-dir, --problems ...) go to both
-#   bash run_train_eval.sh --learn none --out-dir data/uncorrected          a second training beside the first
+#   bash run_train_eval.sh --method none --out-dir data/uncorrected          a second training beside the first
 # Trains in one process per GPU, or in as many as NUM_PROCESSES says.
 # Writes prm/, corrected_labels.jsonl, training_log.jsonl, table.jsonl and report/. Resumes after an interruption.
 set -euo pipefail

@@ -2,11 +2,13 @@
 
     python src/paper_table.py --results '{O4-mini-high: o4_mini_eval_all.json, O3: o3_eval_all.json}' --start 2025-02-01
     python src/paper_table.py --config configs/paper.yaml --selections data/paper-run/selections.jsonl \\
-        --methods '{first: O4-mini-high, orm: ORM, prm_mean: DreamPRM-Code}'
+        --methods '{first: O4-mini-high, prm_mean: DreamPRM-Code}' \\
+        --runs '{ORM: data/paper-run/orm/selections.jsonl#orm, PRM-CoF: data/paper-run/uncorrected/selections.jsonl}'
 
-Rows come from files with code_list and graded_list (pass@1 = mean over samples), from selections.jsonl of evaluate_prm, or
-both. Every row carries its counts, a 95% interval and a paired test against the base row. Published rows are printed as
-reference, with their source. Prints Markdown; with --out NAME writes NAME.md, NAME.tex and NAME.json.
+Rows come from files with code_list and graded_list (pass@1 = mean over samples), from selections.jsonl of evaluate_prm (of one
+training, and of others as rows of their own), or both. Every row carries its counts, a 95% interval and a paired test against
+the base row. Published rows are printed as reference, with their source. Prints Markdown; with --out NAME writes NAME.md,
+NAME.tex and NAME.json.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ from dreamprm_code.settings import FrozenSettings
 
 class Settings(FrozenSettings):
     results: dict[str, str] = Field({}, description="row title: LiveCodeBench results file, e.g. '{O3: o3_eval_all.json}'")
+    runs: dict[str, str] = Field(
+        {},
+        description="row title: selections.jsonl of another training, its prm_mean or FILE#METHOD, e.g. "
+        "'{ORM: data/orm/selections.jsonl#orm}'",
+    )
     selections: Path | None = Field(None, description="selections.jsonl of evaluate_prm")
     methods: dict[str, str] = Field({}, description="method of the selections: row title (default: all, by their names)")
     problems: str | None = Field(
@@ -49,11 +56,14 @@ def main(settings: Settings) -> None:
     else:
         window = windows_from(settings.windows).get("test", Window(None, None))
     rows = [result_row(name, path) for name, path in settings.results.items()]
+    for title, run in settings.runs.items():
+        path, _, method = run.partition("#")
+        rows += selection_rows(read_rows(path, Selection), {method or "prm_mean": title})
     if settings.selections is not None:
         selections = read_rows(settings.selections, Selection)
         rows += selection_rows(selections, settings.methods or {row.method: row.method for row in selections})
     if not rows and not settings.published:
-        raise UserError("nothing to print: give --results, --selections or --published")
+        raise UserError("nothing to print: give --results, --runs, --selections or --published")
     if len({row.name for row in rows}) < len(rows):
         raise UserError("two rows have the same title; rename one")
     infos = problem_infos((), settings.results.values())

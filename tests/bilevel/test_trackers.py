@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from importlib.machinery import ModuleSpec
 
 import pytest
 
@@ -18,7 +19,7 @@ class FakePackage(types.ModuleType):
 
     def __init__(self, name: str):
         super().__init__(name)
-        self.__spec__ = types.SimpleNamespace(name=name)
+        self.__spec__ = ModuleSpec(name, None)
         self.config = self
         self.inits, self.logged, self.configs, self.finished = [], [], [], 0
 

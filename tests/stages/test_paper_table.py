@@ -139,6 +139,22 @@ def test_rows_from_selections_take_dates_from_the_problems(root: Path, run: Call
     assert any(line.startswith("| **ours**") and "**100**" in line for line in lines)
 
 
+def test_other_trainings_are_rows_of_their_own(root: Path, run: Callable[..., str], tmp_path: Path) -> None:
+    def selections(name: str, method: str, passed: bool) -> Path:
+        row = Selection(method=method, question_id="demo_001", num_candidates=2, selected_idx=0, num_tied=1, passed=passed)
+        write_rows(tmp_path / name, [row])
+        return tmp_path / name
+
+    runs = {"ORM": f"{selections('orm', 'orm', True)}#orm", "PRM-CoF": str(selections("uncorrected", "prm_mean", False))}
+    flags = ["--runs", json.dumps(runs), "--selections", str(selections("own", "prm_mean", True)), "--no-published"]
+    flags += ["--problems", str(root / "data/demo/problems.jsonl"), "--methods", "{prm_mean: ours}"]
+    printed = run(*flags)
+    assert [line.split("|")[1].strip(" *") for line in printed.splitlines() if line.startswith("| ")][-3:] == [*runs, "ours"]
+    assert "PRM-CoF against ORM: 0 problems won, 1 lost" in printed and "ours against ORM: 0 problems won, 0 lost" in printed
+    with pytest.raises(UserError, match="no selections of the method 'prm_mean'"):
+        run("--runs", json.dumps({"ORM": str(tmp_path / "orm")}))
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

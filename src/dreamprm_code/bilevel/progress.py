@@ -39,7 +39,9 @@ class Reporter:
         write_bytes_atomic(path, [self._line(row) for row in self.rows])
         self._stream = path.open("ab")
         self._begin = time.monotonic()
-        name = settings.run_name or f"{out_dir.resolve().name}-{settings.learn}-seed{settings.seed}"
+        name = (
+            settings.run_name or f"{out_dir.resolve().name}-{getattr(settings, 'method', settings.learn)}-seed{settings.seed}"
+        )
         self._trackers = Trackers(settings.log_to, out_dir, name, settings.model_dump(), start_step)
         self._bar = progress_bar(
             total=settings.total_steps, initial=start_step, desc="warm-up", unit="steps", disable=not settings.progress

@@ -95,7 +95,7 @@ class TrainSettings(FrozenSettings):
     log_to: list[Annotated[str, OneOf(TRACKERS)]] = Field(
         ["tensorboard"], description="where curves go beside training_log.jsonl: tensorboard, wandb, trackio, several, or none"
     )
-    run_name: str | None = Field(None, description="the run's name there (default: its folder, what it learns, its seed)")
+    run_name: str | None = Field(None, description="the run's name there (default: its folder, its method, its seed)")
 
     @property
     def total_steps(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,8 @@ class Trackers:
             return
         from accelerate import tracking
 
+        # its own logger wants accelerate's process state, which would set up devices and threads once more
+        vars(tracking)["logger"] = logging.getLogger(tracking.__name__)
         run_id = _run_id(out_dir, start_step)
         for name in names:
             if name == "tensorboard":  # the curve of a killed attempt is cut off at the step that the run resumes from
