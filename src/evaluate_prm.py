@@ -35,6 +35,7 @@ from dreamprm_code.records import Problem
 from dreamprm_code.report.evaluation_report import EvaluationReport, headline, write_evaluation_report
 from dreamprm_code.report.tables import to_markdown
 from dreamprm_code.report.training_part import read_training_part
+from dreamprm_code.sampling.file import what_is_missing
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.candidates import candidate_sets
 from dreamprm_code.selection.evaluation import DEFAULT_SWEEP, evaluate
@@ -88,6 +89,8 @@ def main(settings: Settings) -> None:
     if not checkpoint.exists():
         raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
     solutions = list(iter_programs(solutions_path))
+    if missing := what_is_missing(solutions_path):
+        print(f"evaluate_prm: warning: {missing}")
     training = read_training_part(settings.data_dir, out_dir, settings.train_programs)
     wanted = {solution.question_id for solution in (*solutions, *training.solutions)}
     problems, train_problems, known = split_problems(settings, wanted, solutions_path)

@@ -36,6 +36,7 @@ from dreamprm_code.prm.scoring import best_dtype
 from dreamprm_code.prm.trunk import FrozenTrunk, available_bytes
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.sampling.file import what_is_missing
 from dreamprm_code.settings import OneOf
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -102,6 +103,9 @@ def read_inputs(settings: Settings) -> tuple[list[Problem], list[StepLabel], lis
     sides = {side: split.require(side) for side in ("train", "meta")}
     labels_path, meta_path = settings.data_dir / "step_labels.jsonl", settings.data_dir / "meta_solutions.jsonl"
     labels, solutions = read_rows(labels_path, StepLabel), read_rows(meta_path, Solution)
+    for sampled in (settings.data_dir / "cof_solutions.jsonl", settings.data_dir / "rollouts.jsonl", meta_path):
+        if missing := what_is_missing(sampled):
+            print(f"train_prm: warning: {missing}")
     for path, rows, side in ((labels_path, labels, "train"), (meta_path, solutions, "meta")):
         if not rows:
             raise UserError(f"{path}: holds no row; run the stage before this one")
