@@ -24,7 +24,8 @@ def estimate(requests: Iterable[CompletionRequest], settings: PolicySettings) ->
     if account.price is not None:
         low, high = (account.price.cost(prompt_tokens, tokens, settings.batch) for tokens in (0, most))
         cost = f"${low:.2f} for the prompts, at most ${high:.2f} in all"
+    warnings = "".join(f"; warning: {line}" for line in settings.warnings())
     return (
         f"{num_requests} requests for {num_answers} answers, about {prompt_tokens} prompt tokens, "
-        f"at most {most} answer tokens; {cost}"
+        f"at most {most} answer tokens; {cost}{warnings}"
     )
