@@ -78,8 +78,11 @@ def training_device(name: str) -> torch.device:
     Raises:
         UserError: there is no such device here.
     """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":  # its own before anything touches a device: each process would take memory of the first GPU
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     device = find_device(name)
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
