@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
+from asking import ask, request, sample, settings_for
 from fault_server import FaultServer
-from test_openai_server import ask, request, sample, settings_for
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import ask, request, sample, settings_for
 from fault_server import TRANSIENT, FaultServer, program_for
 
-from builders.rows import make_problem
-from builders.text_grader import TextGrader
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.policies import (
     Account,
     BudgetReached,
     Completion,
-    CompletionRequest,
     Failure,
     FailureState,
     PolicyError,
@@ -27,8 +23,7 @@ from dreamprm_code.policies import (
     open_policy,
 )
 from dreamprm_code.records import Solution
-from dreamprm_code.sampling.file import FailedRequest, SampledFile
-from dreamprm_code.sampling.sampler import run_sampling, solution_row
+from dreamprm_code.sampling.file import FailedRequest
 
 pytestmark = pytest.mark.usefixtures("quick_retries")
 
@@ -44,41 +39,6 @@ def server():
     yield start
     for one in servers:
         one.close()
-
-
-def settings_for(*servers: FaultServer, **more: Any) -> PolicySettings:
-    defaults = {"timeout_s": 1.5, "deadline_s": 60.0, "answers_per_request": 4, "max_tokens": 100}
-    return PolicySettings(policy="openai:m", base_urls=[one.url for one in servers], **(defaults | more))
-
-
-def request(name: str, indices: tuple[int, ...] = (0,), **more: Any) -> CompletionRequest:
-    return CompletionRequest((name,), ({"role": "user", "content": f"print {name}"},), indices, **more)
-
-
-def ask(settings: PolicySettings, *requests: CompletionRequest, account: Account | None = None) -> list[Completion | Failure]:
-    async def run() -> list[Completion | Failure]:
-        policy = open_policy(settings, account or settings.account())
-        try:
-            return [result for one in requests async for result in policy.complete(one)]
-        finally:
-            await policy.aclose()
-
-    return asyncio.run(run())
-
-
-def sample(path: Path, settings: PolicySettings, prompts: dict[str, str], num_solutions: int) -> dict[str, Any]:
-    """One run of a sampling stage over these prompts (by question_id)."""
-    file = SampledFile(path, Solution, stage="test", settings=settings, identity={})
-
-    def tasks(sampler):
-        for question_id, prompt in prompts.items():
-            indices = file.missing((question_id,), range(num_solutions))
-            if indices:
-                asked = CompletionRequest((question_id,), ({"role": "user", "content": prompt},), indices)
-                yield partial(sampler.sample, asked, make_problem(question_id), partial(solution_row, question_id))
-
-    num_rows = sum(len(file.missing((name,), range(num_solutions))) for name in prompts)
-    return run_sampling(lambda: open_policy(settings, file.account), TextGrader, file, tasks, num_rows)
 
 
 def test_a_thousand_requests_through_every_fault_give_exactly_the_expected_rows(server, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import import_rows
 import train_prm
 from builders.rows import make_problem
+from builders.tokenizers import byte_tokenizer
 from builders.training import PROGRAM, WINDOWS, labels, solution, write_training_files
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
