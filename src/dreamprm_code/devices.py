@@ -13,8 +13,10 @@ def find_device(name: str | torch.device | None) -> torch.device:
     Raises:
         UserError: there is no such device here.
     """
+    if name is None or name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name in (None, "auto") else name)
+        device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

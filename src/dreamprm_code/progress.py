@@ -39,9 +39,10 @@ def progress_bar(**settings: Any) -> tqdm:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Loading models without progress bars and load reports: what matters is checked by who loads, and raised."""
-    from transformers import modeling_gguf_pytorch_utils as gguf
+    from transformers import modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
+    gguf: Any = modeling_gguf_pytorch_utils
     verbosity, bars, gguf_bar = logging.get_verbosity(), logging.is_progress_bar_enabled(), gguf.tqdm
     logging.set_verbosity_error()
     logging.disable_progress_bar()
