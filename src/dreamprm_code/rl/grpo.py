@@ -1,0 +1,76 @@
+"""Step rewards for TRL's GRPOTrainer: the smallest subclass that turns them into an advantage for every token.
+
+TRL's rewards are one number per completion, but its loss takes advantages of shape [B, T] "to support subclasses". This one
+adds to the outcome's advantage of a completion what its steps earn from each token on, less the mean of its group at the same
+step. There is no critic: this is process-supervised GRPO (as in arXiv 2402.03300, section 4.1.3) with the rewards of
+rl/rewards.py, not PSGPO.
+
+Needs ``pip install -r requirements-rl.txt``.
+"""
+
+# B = completions, T = tokens of a completion
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl import GRPOTrainer
+
+from dreamprm_code.rl.models import token_pieces
+
+StepsOf = tuple[list[float], list[int]]
+"""A completion's step rewards, and the tokens that end the steps."""
+
+StepRewards = Callable[[Sequence[dict[str, Any]], Sequence[list[str]], Sequence[float]], Sequence[StepsOf]]
+"""From the data set's rows, the texts of the completions' tokens and the outcomes' rewards to the steps of each completion."""
+
+
+def step_advantages(
+    rewards: Sequence[Sequence[float]], ends: Sequence[Sequence[int]], num_generations: int, width: int
+) -> Tensor:
+    """advantage_BT: the rewards of a completion's steps from a token's step on, less the group's mean of that sum.
+
+    Completions of one prompt stand side by side, ``num_generations`` of them. Behind its last step a completion earns nothing,
+    and is compared with what the others earn from there on.
+    """
+    most = max((len(steps) for steps in rewards), default=0)
+    to_go_BK = torch.zeros(len(rewards), most + 1)  # K: steps that have ended before a token
+    steps_BT = torch.zeros(len(rewards), width, dtype=torch.long)
+    for row, (steps, tokens) in enumerate(zip(rewards, ends, strict=True)):
+        for step in reversed(range(len(steps))):
+            to_go_BK[row, step] = to_go_BK[row, step + 1] + steps[step]
+        for token in tokens:
+            steps_BT[row, token + 1 :] += 1
+    mean_BK = to_go_BK.view(-1, num_generations, most + 1).mean(1).repeat_interleave(num_generations, dim=0)
+    return (to_go_BK - mean_BK).gather(1, steps_BT)
+
+
+class StepRewardGRPOTrainer(GRPOTrainer):
+    """GRPOTrainer with ``step_rewards``; without them it is TRL's, to the bit. All else as there."""
+
+    def __init__(self, *args: Any, step_rewards: StepRewards | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.step_rewards = step_rewards
+        self._outcomes_B = torch.empty(0)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
+        """Of all processes, as TRL gathers them; this one's are kept, summed over the reward functions."""
+        rewards_BF: Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        first = self.accelerator.process_index * len(prompts)
+        self._outcomes_B = rewards_BF[first : first + len(prompts)].nansum(1)
+        return rewards_BF
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.step_rewards is None:
+            return output
+        ids_BT, mask_BT = output["completion_ids"], output["completion_mask"].bool()
+        pieces = [token_pieces(self.processing_class, ids[mask].tolist()) for ids, mask in zip(ids_BT, mask_BT, strict=True)]
+        found = self.step_rewards(inputs, pieces, self._outcomes_B.tolist())
+        generations = self.num_generations if self.model.training else self.num_generations_eval
+        steps_BT = step_advantages([rewards for rewards, _ in found], [ends for _, ends in found], generations, ids_BT.shape[1])
+        output["advantages"] = output["advantages"][:, None] + steps_BT.to(output["advantages"])
+        return output
