@@ -135,7 +135,7 @@ def ppo_step(
                 loss_BT = value_losses(critic(some), value_BT[part], return_BT[part], settings.value_clip)
                 critic_loss = (loss_BT * there_BT).sum() / num_tokens
                 if not (policy_loss + critic_loss).isfinite():
-                    raise RLError(f"the loss became {float(policy_loss)} (critic: {float(critic_loss)}); lower lr or critic_lr")
+                    raise RLError(f"the loss became {policy_loss.item()} (critic: {critic_loss.item()}); lower lr or critic_lr")
                 (policy_loss + critic_loss).backward()
             outside_BT = ((logprob_BT - old_BT[part]).exp() - 1).abs() > settings.clip
             sums["policy_loss"] += float(policy_loss.detach())
