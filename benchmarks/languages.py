@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "grading")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "grading")]
 
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings  # noqa: E402
 from dreamprm_code.jsonl import read_rows  # noqa: E402
@@ -107,12 +107,15 @@ def humaneval_x(args: argparse.Namespace) -> None:
         counts: Counter[str] = Counter()
         with Grader(GraderSettings(workers=args.workers, cpu_limit_s=2, languages=(language,))) as grader:
             results = [(row, submit(grader, language, row, row["canonical_solution"])) for row in rows]
-            for row, future in results:
+            for number, (row, future) in enumerate(results):
                 result = future.result()
                 counts[f"reference {result.verdict}"] += 1
                 if not result.passed:
                     print(f"  {row['task_id']}: {result.verdict}: {result.reason}", flush=True)
                     continue
+                if number % args.mutate_every:
+                    continue
+                counts["references mutated"] += 1
                 for body in mutants(row["canonical_solution"]):
                     verdict = submit(grader, language, row, body).result().verdict
                     if verdict != "compile_error":  # it says nothing about the tests
@@ -150,8 +153,7 @@ def references(args: argparse.Namespace) -> None:
 
 
 def hostile(args: argparse.Namespace) -> None:
-    from attacks_in_languages import LANGUAGE_ATTACKS
-    from test_attacks_in_languages import run_language_attacks, unfair
+    from attacks_in_languages import LANGUAGE_ATTACKS, run_language_attacks, unfair
 
     runs = []
     for number in range(1, args.repeat + 1):
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=OTHERS, default=OTHERS)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "humaneval_x")
     parser.add_argument("--every", type=int, default=1, help="of HumanEval-X, every so many-th problem")
+    parser.add_argument("--mutate-every", type=int, default=1, help="of these, mutate every so many-th")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs of hostile")
     args = parser.parse_args()
