@@ -161,7 +161,6 @@ def run_language_attacks(attacks: list[LanguageAttack], folder: Path) -> tuple[d
     settings = GraderSettings(
         languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, isolation="namespaces", **LIMITS
     )
-    before = {process.pid for process in psutil.process_iter()}
     with socket.create_server(("127.0.0.1", 0)) as server, Grader(settings) as grader:
         requests = []
         for attack in attacks:
@@ -172,9 +171,8 @@ def run_language_attacks(attacks: list[LanguageAttack], folder: Path) -> tuple[d
                 GradeRequest(f"after {name}", PROBLEMS["double"], INNOCENT[attack.language] + name, attack.language)
             )
         verdicts = {str(result.key): str(result.verdict) for result in grader.grade(requests)}
-        names = {"node", "main", "cc1plus", "g++"}
-        left = [process.name() for process in psutil.process_iter() if process.pid not in before and process.name() in names]
-    wrong = [f"{name} still runs" for name in left]
+        left = [process.name() for process in psutil.Process().children(recursive=True)]
+    wrong = [f"{name} still runs" for name in left if name in ("node", "main", "cc1plus", "g++")]
     if sorted(path.name for path in folder.iterdir()) != ["keep"] or (folder / "keep").read_text() != "untouched":
         wrong.append("the scratch folder was changed")
     wrong += [f"{path} was planted" for path in ("/usr/lib/planted", "/etc/planted") if Path(path).exists()]
