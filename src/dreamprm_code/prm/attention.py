@@ -279,7 +279,7 @@ def _segmented(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window
     for segment_query, pieces, mask in zip(queries, layout.key_pieces, masks, strict=True):
         segment_key, segment_value = _gather(keys, pieces), _gather(values, pieces)
         if layout.implementation == "math":
-            attended.append(_products(segment_query, segment_key, segment_value, mask, scaling))
+            attended.append(plain_attention(segment_query, segment_key, segment_value, mask, scaling))
             continue
         if groups > 1:
             segment_key, segment_value = (part.repeat_interleave(groups, dim=1) for part in (segment_key, segment_value))
@@ -295,7 +295,7 @@ def _gather(pieces: tuple[Tensor, ...], wanted: list[int]) -> Tensor:
     return pieces[wanted[0]] if len(wanted) == 1 else torch.cat([pieces[piece] for piece in wanted], dim=2)
 
 
-def _products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
     """Attention from plain products: query [1, heads, N, D], key and value [1, heads / G, L, D], mask [N, L].
 
     The G query heads of a key head are stacked along the queries, so that keys and values need not be repeated.
@@ -318,7 +318,7 @@ def tree_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    tree_layout: Layout | None = None,
+    tree_layout: Any = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """What transformers calls in every layer: query [1, heads, T, D] to [1, T, heads, D].
@@ -330,7 +330,9 @@ def tree_attention(
         plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
         return plain(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs)
     window = tree_layout.window(sliding_window)
-    if tree_layout.implementation == "flex":
+    if tree_layout.implementation == "cached":
+        attended = tree_layout.attend(module.layer_idx, query, key, value, window, scaling)
+    elif tree_layout.implementation == "flex":
         attended = _flex(query, key, value, tree_layout, window, scaling)
     elif tree_layout.implementation == "dense":
         groups = query.shape[1] // key.shape[1]

@@ -24,8 +24,8 @@ from transformers import PreTrainedModel
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.attention import IMPLEMENTATIONS, layout_of
 from dreamprm_code.prm.backbone import BackboneSource, cut_backbone, find_backbone, load_backbone
-from dreamprm_code.prm.readout import PUBLISHED_READING, FeatureScale, Reading, pool
-from dreamprm_code.prm.trees import StepTokens, TreeBatch
+from dreamprm_code.prm.readout import PUBLISHED_READING, FeatureScale, Reading, pool, read_tokens
+from dreamprm_code.prm.trees import TreeBatch
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class PRMModel(nn.Module):
                 position_ids=batch.depths_T[None],
                 # Four dimensions: transformers passes it on and makes no mask of its own. The layout says who sees whom.
                 attention_mask=torch.empty(1, 1, 1, 0, device=self.device),
-                tree_layout=layout_of(batch, attention, self.smallest_window),
+                tree_layout=batch.layout or layout_of(batch, attention, self.smallest_window),
                 use_cache=False,
             )
         return output.last_hidden_state[0]
@@ -180,12 +180,7 @@ class PRMModel(nn.Module):
         output = self.backbone(input_ids=ids_BT, attention_mask=real_BT.long(), use_cache=False)
         features = []
         for hidden_TH, sequence in zip(output.last_hidden_state, sequences, strict=True):
-            tokens = [len(sequence) - 1]
-            if self.reading.readout != "last":
-                assert isinstance(sequence, StepTokens)
-                code, step, stop = sequence.span
-                span = range(code if self.reading.readout == "mean" else step, stop)
-                tokens = [index for index in span if sequence[index] != sequence.separator] or tokens
+            tokens = read_tokens(sequence, self.reading.readout)
             features.append(hidden_TH[tokens].to(torch.promote_types(hidden_TH.dtype, torch.float32)).mean(0))
         return self.read(torch.stack(features))
 

@@ -10,14 +10,14 @@ a matrix [S, T] of weights: linear in the states, hence with the right derivativ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.prm.trees import TreeBatch
+from dreamprm_code.prm.trees import StepTokens, TreeBatch
 
 READOUTS = ("last", "mean", "step_mean")
 
@@ -65,6 +65,17 @@ def code_weights(batch: TreeBatch, readout: str, dtype: torch.dtype = torch.floa
         inside_ST[torch.arange(len(count_S), device=count_S.device), batch.read_at_S] |= count_S == 0
         batch.cache[key] = inside_ST.to(dtype) / count_S.clamp_min(1)[:, None]
     return batch.cache[key]
+
+
+def read_tokens(sequence: Sequence[int], readout: str) -> list[int]:
+    """The tokens of one sequence over which it is averaged: what :func:`code_weights` says, for a text alone."""
+    last = [len(sequence) - 1]
+    if readout == "last":
+        return last
+    assert isinstance(sequence, StepTokens)
+    code, step, stop = sequence.span
+    span = range(code if readout == "mean" else step, stop)
+    return [index for index in span if sequence[index] != sequence.separator] or last
 
 
 def pool(hidden_TH: Tensor, batch: TreeBatch, readout: str) -> Tensor:

@@ -165,7 +165,7 @@ class PRM:
         scores: dict[StepTokens, float] = {}
         for group in group_sequences(sequences, self.max_tokens) if sequences else ():
             members = [sequences[index] for index in group]
-            scores |= zip(members, self._scores_of(members), strict=True)
+            scores |= zip(members, self.score_sequences(members), strict=True)
             done += sum(copies[sequence] for sequence in members)
             if progress is not None:
                 progress(done, total)
@@ -187,7 +187,7 @@ class PRM:
             except torch.OutOfMemoryError:
                 if is_sharded(self.model):
                     raise
-                values = iter([score for _, sequences, _ in waiting for score in self._scores_of(sequences)])
+                values = iter([score for _, sequences, _ in waiting for score in self.score_sequences(sequences)])
             for _, sequences, encoded in waiting:
                 scores = {sequence: next(values) for sequence in sequences}
                 yield [[scores[sequence] for sequence in program] for program in encoded]
@@ -207,7 +207,7 @@ class PRM:
             waiting.append((tree, sequences, encoded))
         yield from flush()
 
-    def _scores_of(self, sequences: Sequence[StepTokens]) -> list[float]:
+    def score_sequences(self, sequences: Sequence[StepTokens]) -> list[float]:
         """One score per sequence; a tree that does not fit into the device's memory is halved until it does.
 
         Not with a sharded backbone: the other processes would not know of it.
@@ -226,18 +226,26 @@ class PRM:
         half = len(order) // 2
         scores = [0.0] * len(order)
         for part in (order[:half], order[half:]):
-            for index, score in zip(part, self._scores_of([sequences[index] for index in part]), strict=True):
+            for index, score in zip(part, self.score_sequences([sequences[index] for index in part]), strict=True):
                 scores[index] = score
         return scores
 
     def _scores(self, trees: Sequence[TokenTree]) -> list[float]:
+        return self.probabilities(lambda: self.model(collate(trees)))
+
+    def probabilities(self, logits: Callable[[], torch.Tensor]) -> list[float]:
+        """sigmoid(logit_S) of what ``logits`` computes, which it does without dropout and gradients.
+
+        Raises:
+            UserError: one is not finite.
+        """
         training = self.model.training
         self.model.eval()
         # FSDP keeps the tensors that it gathers into: made in inference mode they could not be trained with later.
         gradient_free = torch.no_grad() if is_sharded(self.model) else torch.inference_mode()
         try:
             with gradient_free:
-                score_S = torch.sigmoid(self.model(collate(trees)).double())
+                score_S = torch.sigmoid(logits().double())
         finally:
             self.model.train(training)
         if not torch.isfinite(score_S).all():

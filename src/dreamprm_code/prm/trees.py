@@ -64,7 +64,7 @@ class TokenTree:
         return len(self.token_ids_T)
 
 
-def _shared_length(left: np.ndarray, right: np.ndarray) -> int:
+def shared_length(left: np.ndarray, right: np.ndarray) -> int:
     """Number of leading tokens that two sequences share."""
     length = min(len(left), len(right))
     differs = left[:length] != right[:length]
@@ -78,7 +78,7 @@ def _sorted_with_shared(sequences: Sequence[Sequence[int]]) -> tuple[list[int], 
         raise ValueError("a tree needs at least one sequence, and no sequence may be empty")
     order = sorted(range(len(sequences)), key=lambda index: list(sequences[index]))
     arrays = [np.asarray(sequences[index], dtype=np.int64) for index in order]
-    shared = [0] + [_shared_length(left, right) for left, right in itertools.pairwise(arrays)]
+    shared = [0] + [shared_length(left, right) for left, right in itertools.pairwise(arrays)]
     return order, arrays, shared
 
 
@@ -150,6 +150,7 @@ class TreeBatch:
     states_TH: Tensor | None = None  # hidden states after ``states_after`` layers, where they are known (trunk.py)
     states_after: int = 0
     feature_SH: Tensor | None = None  # what the head reads, where that is known (trunk.py)
+    layout: Any = None  # how its nodes attend, where that does not follow from the trees (prefix_cache.py)
     cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # attention layouts and reading weights
 
     @property

@@ -114,9 +114,10 @@ class SampledFile:
         if self._on_row is not None:
             self._on_row(row)
 
-    def add(self, row: Record) -> None:
-        self.rows.append(row)
-        self._count(row)
+    def add(self, *rows: Record) -> None:
+        self.rows.append(*rows)
+        for row in rows:
+            self._count(row)
 
     def fail(self, row_key: Iterable[str | int], failure: Failure) -> None:
         self.counts[f"failed_{failure.state.value}"] += 1

@@ -1,0 +1,161 @@
+"""Search with the PRM while programs are written: best-of-N, beam search and DVTS over functions, compared at equal cost.
+
+    python src/search.py --config configs/search.yaml
+
+Every recipe runs with every seed into data_dir/search/RECIPE/seed-N/: graded programs (test_solutions.jsonl) with the step
+scores by which they were found (test_scores.jsonl), ready for evaluate_prm.py, and what each problem cost (searched.jsonl).
+Then data_dir/search/table.md and table.json. Run it again after an interruption: it does only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from cli import run_stage
+from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.grading import open_grader
+from dreamprm_code.policies import Account, Policy, open_policy
+from dreamprm_code.prm.prefix_cache import PrefixCache
+from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.prompts import prompt_fingerprint
+from dreamprm_code.records import Problem, Solution
+from dreamprm_code.sampling.file import SampledFile, loose_ends
+from dreamprm_code.sampling.settings import SamplingSettings
+from dreamprm_code.search.methods import Recipe
+from dreamprm_code.search.policy import require_continuation
+from dreamprm_code.search.run import run_search
+from dreamprm_code.search.table import Searched, compare, read_searched, to_json, to_markdown
+from dreamprm_code.selection.scoring import checkpoint_sha256
+from dreamprm_code.settings import settings_from
+
+
+class Settings(SamplingSettings):
+    split: Literal["validation", "test"] = Field("test", description="whose problems")
+    max_problems: int | None = Field(None, ge=1, description="only the first so many of them")
+    style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain")
+    recipes: dict[str, Any] = Field(description="NAME: {method: best_of_n | beam_search | dvts, n: .., m: .., ...}")
+    run: list[str] = Field([], description="names of the recipes to run (default: all)")
+    seeds: list[int] = Field([42], min_length=1, description="each recipe is run with each")
+    checkpoint: Path | None = Field(None, description="PRM folder or released .pt file (default: prm/ in data_dir)")
+    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
+    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
+
+
+class Searches:
+    """What all recipes and seeds share: the problems, the PRM and a local policy's model, each loaded once and when needed."""
+
+    def __init__(self, settings: Settings, problems: list[Problem]):
+        self.settings, self.problems = settings, problems
+        self.checkpoint = settings.checkpoint or settings.data_dir / "prm"
+        if not self.checkpoint.exists():
+            raise UserError(f"{self.checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
+        self.sha256 = checkpoint_sha256(self.checkpoint)
+        self._prm: PRM | None = None
+        self._local: Any = None
+
+    def open_scorer(self, problem: Problem) -> PrefixCache:
+        if self._prm is None:
+            device = None if self.settings.device == "auto" else self.settings.device
+            gguf_file, base_model = self.settings.gguf_file, self.settings.base_model
+            self._prm = PRM.from_pretrained(self.checkpoint, base_model, gguf_file=gguf_file, device=device)
+        return PrefixCache(self._prm, problem)
+
+    def open_policy(self, settings: Settings, account: Account) -> Policy:
+        if settings.policy_kind[0] != "local":
+            return open_policy(settings, account)
+        self._local = self._local or open_policy(settings, account)
+        self._local.seed, self._local.account = settings.seed, account
+        return self._local
+
+    def run(self, name: str, recipe: Recipe, seed: int) -> Path:
+        """One recipe with one seed; returns its folder."""
+        settings = self.settings.with_changes(seed=seed)
+        folder = settings.data_dir / "search" / name / f"seed-{seed}"
+        identity = {
+            "recipe": recipe.model_dump(),
+            "checkpoint": self.sha256,
+            "style": settings.style,
+            "prompts": prompt_fingerprint(),
+            "limits": settings.limits(),
+        }
+        path = folder / "test_solutions.jsonl"
+        file = SampledFile(path, Solution, stage="search", settings=settings, identity=identity)
+        encoded_before = getattr(self._local, "prompt_tokens_encoded", 0)
+        graders = settings.grader_settings(settings.grade_workers, keep_outputs=True)
+        counts = run_search(
+            self.problems,
+            recipe,
+            folder,
+            file=file,
+            open_policy=partial(self.open_policy, settings, file.account),
+            open_grader=partial(open_grader, graders, say=say),
+            open_scorer=self.open_scorer,
+            style=settings.style,
+            scored_by={"stage": "search", "config": settings.model_dump(), "checkpoint": self.sha256},
+        )
+        encoded = getattr(self._local, "prompt_tokens_encoded", 0) - encoded_before
+        details = ("generated_tokens", "rounds", "tied_rounds", "duplicates", "merged", "lost", "unread")
+        say(
+            f"{name}, seed {seed}: {counts['problems']} problems, {counts['candidates']} programs, "
+            f"{counts.get('verdict_passed', 0)} pass; " + ", ".join(f"{name} {counts.get(name, 0)}" for name in details)
+        )
+        if encoded:
+            say(f"prompts: {file.account.prompt_tokens} tokens asked in all runs of this file; {encoded} encoded in this one")
+        for line in loose_ends(path, counts):
+            say(line)
+        return folder
+
+
+def main(settings: Settings) -> None:
+    chosen = settings.run or list(settings.recipes)
+    if unknown := sorted(set(chosen) - settings.recipes.keys()):
+        raise UserError(f"run: no recipe is called {', '.join(unknown)}; there are {', '.join(settings.recipes)}")
+    recipes = {name: recipe for name, recipe in recipes_of(settings).items() if name in chosen}
+    if any(recipe.method != "best_of_n" for recipe in recipes.values()):
+        require_continuation(settings)
+    problems = settings.window_split().require(settings.split)[: settings.max_problems]
+    if settings.dry_run:
+        for name, recipe in recipes.items():
+            most = settings.max_tokens
+            if recipe.method != "best_of_n":
+                most = recipe.max_functions * recipe.max_tokens_per_function
+            most = min(len(problems) * recipe.n * most, len(problems) * (recipe.budget or 10**12))
+            say(f"{name}: at most {most} tokens for {len(problems)} problems and each of {len(settings.seeds)} seeds")
+        return
+    searches = Searches(settings, problems)
+    for seed in settings.seeds:
+        for name, recipe in recipes.items():
+            searches.run(name, recipe, seed)
+            write_table(settings, problems)
+
+
+def recipes_of(settings: Settings) -> dict[str, Recipe]:
+    return {name: settings_from(Recipe, values or {}, f"recipe {name}") for name, values in settings.recipes.items()}
+
+
+def write_table(settings: Settings, problems: list[Problem]) -> None:
+    """Compare all that is there: every recipe of the settings with every seed that it was ever run with."""
+    folder, runs = settings.data_dir / "search", dict[str, dict[str, list[Searched]]]()
+    for name in settings.recipes:
+        for seed_folder in sorted((folder / name).glob("seed-*")):
+            for question_id, searched in read_searched(seed_folder, problems).items():
+                runs.setdefault(name, {}).setdefault(question_id, []).append(searched)
+    lines, questions = compare(runs, recipes_of(settings))
+    table = to_markdown(lines, questions)
+    write_bytes_atomic(folder / "table.md", [table.encode()])
+    write_bytes_atomic(folder / "table.json", [json.dumps(to_json(lines, questions), indent=2).encode(), b"\n"])
+    print(table, flush=True)
+
+
+def say(text: str) -> None:
+    print(f"search: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    run_stage(Settings, "search", __doc__, main)
