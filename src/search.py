@@ -70,12 +70,14 @@ class Searches:
         if settings.policy_kind[0] != "local":
             return open_policy(settings, account)
         self._local = self._local or open_policy(settings, account)
-        self._local.seed, self._local.account = settings.seed, account
+        self._local.seed, self._local.temperature, self._local.account = settings.seed, settings.temperature, account
         return self._local
 
     def run(self, name: str, recipe: Recipe, seed: int) -> Path:
         """One recipe with one seed; returns its folder."""
         settings = self.settings.with_changes(seed=seed)
+        if recipe.temperature is not None:
+            settings = settings.with_changes(temperature=recipe.temperature)
         folder = settings.data_dir / "search" / name / f"seed-{seed}"
         identity = {
             "recipe": recipe.model_dump(),

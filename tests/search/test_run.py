@@ -14,6 +14,7 @@ from search_doubles import Marks, Typist
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows
+from dreamprm_code.manifest import check_resume, sha256_of
 from dreamprm_code.policies import CompletionRequest, Failure, FailureState, PolicySettings, request_seed
 from dreamprm_code.records import Solution, SolutionScores
 from dreamprm_code.sampling.file import SampledFile
@@ -85,6 +86,7 @@ def test_rows_are_what_selection_reads_with_the_scores_of_the_search(tmp_path, m
     draws = read_rows(tmp_path / FILES[3], Draw)
     assert sum(draw.completion_tokens for draw in draws) == counts["generated_tokens"]
     assert counts["left"] == 0
+    check_resume(tmp_path / FILES[1], {"checkpoint": "0", "solutions": sha256_of(tmp_path / FILES[0])})  # as evaluate_prm does
     before = contents(tmp_path)
     search(tmp_path, Author(fail=lambda request: 1 / 0), recipe=Recipe(method=method, n=4, m=2))
     assert contents(tmp_path) == before, "a finished folder asks for nothing"

@@ -31,7 +31,7 @@ LOST, BUDGET = "lost", "budget"
 
 
 class Recipe(FrozenSettings):
-    """How to search; the temperature and the seed are the policy's."""
+    """How to search. The policy has the seed, and the temperature where none is set here."""
 
     method: Literal["best_of_n", "beam_search", "dvts"] = Field(description="best_of_n, beam_search or dvts")
     n: int = Field(4, ge=1, description="programs in the making (best_of_n: programs)")
@@ -41,6 +41,7 @@ class Recipe(FrozenSettings):
     aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
         DEFAULT_AGGREGATION, description="from the step scores of a prefix to what is compared"
     )
+    temperature: float | None = Field(None, ge=0, description="of the sampling (default: the stage's)")
     budget: int | None = Field(None, ge=1, description="most tokens to generate for a problem")
 
     @model_validator(mode="after")
