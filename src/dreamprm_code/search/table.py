@@ -60,8 +60,8 @@ class Line(NamedTuple):
     generated_tokens: float
     prm_tokens: float
     prm_tokens_uncached: float
-    equal_tokens: Comparison | None
-    equal_prm_tokens: Comparison | None
+    equal_tokens: Comparison | None = None
+    equal_prm_tokens: Comparison | None = None
 
 
 def read_searched(folder: Path, problems: Sequence[Problem]) -> dict[str, Searched]:
@@ -77,29 +77,32 @@ def read_searched(folder: Path, problems: Sequence[Problem]) -> dict[str, Search
 def compare(runs: Mapping[str, Runs], recipes: Mapping[str, Recipe]) -> tuple[list[Line], list[str]]:
     """A line per recipe over the problems that all of them have searched, and the question_ids of these."""
     questions = sorted(set.intersection(*(set(run) for run in runs.values()))) if runs else []
+    if not questions:
+        return [], []
     reference = next((name for name in runs if recipes[name].method == "best_of_n"), None)
     lines = []
-    for name, run in runs.items() if questions else ():
+    for name, run in runs.items():
         outcomes = _means(run, questions, partial(Searched.outcome, method=prm_method(recipes[name].aggregation)))
         graded = [value for value in outcomes if value is not None]
         interval = bootstrap_interval(graded)
-        against: list[Comparison | None] = [None, None]
+        line = Line(
+            name=name,
+            num_searches=sum(len(run[question_id]) for question_id in questions),
+            solved=sum(graded),
+            low=interval.low * len(graded),
+            high=interval.high * len(graded),
+            oracle=sum(filter(None, _means(run, questions, partial(Searched.outcome, method=oracle_method())))),
+            num_candidates=_num_candidates(run, questions),
+            generated_tokens=_mean_count(run, questions, "generated_tokens"),
+            prm_tokens=_mean_count(run, questions, "prm_tokens"),
+            prm_tokens_uncached=_mean_count(run, questions, "prm_tokens_uncached"),
+        )
         if reference is not None and name != reference:
             best_of, method = runs[reference], prm_method(recipes[reference].aggregation)
-            ks = [_k_of_tokens(run, best_of, questions), _k_of_prm_tokens(run, best_of, questions)]
-            against = [_comparison(k, outcomes, best_of, questions, method) for k in ks]
-        costs = [_mean_count(run, questions, count) for count in ("generated_tokens", "prm_tokens", "prm_tokens_uncached")]
-        line = Line(
-            name,
-            sum(len(run[question_id]) for question_id in questions),
-            sum(graded),
-            interval.low * len(graded),
-            interval.high * len(graded),
-            sum(filter(None, _means(run, questions, lambda s: s.outcome(oracle_method())))),
-            _num_candidates(run, questions),
-            *costs,
-            *against,
-        )
+            line = line._replace(
+                equal_tokens=_comparison(_k_of_tokens(run, best_of, questions), outcomes, best_of, questions, method),
+                equal_prm_tokens=_comparison(_k_of_prm_tokens(run, best_of, questions), outcomes, best_of, questions, method),
+            )
         lines.append(line)
     return lines, questions
 
