@@ -21,7 +21,7 @@ def vllm_server(prm: PRM, tokenizer: Any, every_token: bool = False, off_by: flo
 
     def scores_of(ids: list[int]) -> list[list[float]]:
         ends = [place for place, token in enumerate(ids) if token == token_id or (token_id is None and place == len(ids) - 1)]
-        found = prm._scores_of([tuple(ids[: end + 1]) for end in ends])
+        found = prm.score_sequences([tuple(ids[: end + 1]) for end in ends])
         at = dict(zip(ends, found, strict=True))
         places = range(len(ids)) if every_token or token_id is None else ends
         return [[at.get(place, 0.5) + off_by] for place in places]
