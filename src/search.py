@@ -115,6 +115,8 @@ class Searches:
 
 
 def main(settings: Settings) -> None:
+    if settings.language != "python":
+        raise UserError(f"language {settings.language}: a search knows where functions end in Python alone; use gen_sol.py")
     chosen = settings.run or list(settings.recipes)
     if unknown := sorted(set(chosen) - settings.recipes.keys()):
         raise UserError(f"run: no recipe is called {', '.join(unknown)}; there are {', '.join(settings.recipes)}")

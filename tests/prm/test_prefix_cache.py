@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from prm_samples import NOT_PYTHON, OTHER_END, TWO_STEPS, make_problem, scatter_weights, tiny_model, tiny_prm
 
+from builders.models import scatter_weights, tiny_model, tiny_prm
+from builders.programs import NOT_PYTHON, OTHER_END, TWO_STEPS
+from builders.rows import make_problem
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.prefix_cache import PrefixCache
 from dreamprm_code.prm.readout import Reading
@@ -61,7 +63,7 @@ def test_a_token_is_computed_once_and_a_known_program_not_at_all(tokenizer, prob
 def test_eight_beams_of_four_functions_cost_less_than_a_third(tokenizer):
     """A statement of a usual length; in each round the best four go on, each in two ways."""
     prm = tiny_prm(tokenizer)
-    cache = PrefixCache(prm, make_problem("Given two numbers, print their sum. " * 20))
+    cache = PrefixCache(prm, make_problem(question_content="Given two numbers, print their sum. " * 20))
     beams = [""]
     for depth in range(4):
         grown = [

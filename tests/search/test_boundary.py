@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from search_doubles import Typist, walk
 
+from builders.typist import Typist, walk
 from dreamprm_code.search.boundary import cut, normalised
 from dreamprm_code.steps import split_program
 

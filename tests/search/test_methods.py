@@ -9,8 +9,8 @@ from collections import Counter
 from math import comb
 
 import pytest
-from search_doubles import Marks, Typist, problem_policy
 
+from builders.typist import Marks, Typist, problem_policy
 from dreamprm_code.errors import UserError
 from dreamprm_code.policies import Failure, FailureState
 from dreamprm_code.search.methods import METHODS, Beam, Found, Recipe, value

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from search_doubles import Marks, Typist
 
+from builders.rows import make_problem
+from builders.text_grader import TextGrader
+from builders.typist import Marks, Typist
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.manifest import check_resume, sha256_of
@@ -22,7 +24,6 @@ from dreamprm_code.search.methods import Recipe
 from dreamprm_code.search.policy import Draw, require_continuation
 from dreamprm_code.search.run import SearchedProblem, run_search
 from dreamprm_code.selection.candidates import candidate_sets
-from sampling_doubles import TextGrader, make_problem
 
 PROBLEMS = [make_problem(f"q{number}") for number in range(6)]
 FILES = ("test_solutions.jsonl", "test_scores.jsonl", "searched.jsonl", "draws.jsonl")

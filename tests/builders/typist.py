@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from builders.rows import make_problem
 from dreamprm_code.policies import Completion, CompletionRequest, Failure
 from dreamprm_code.policies.continuation import FENCE
 from dreamprm_code.search.methods import Beam
 from dreamprm_code.search.policy import Draw, ProblemPolicy
 from dreamprm_code.steps import DEFAULT_STEPS, split_program
-from sampling_doubles import make_problem
 
 
 class Typist:
