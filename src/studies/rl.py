@@ -187,7 +187,7 @@ def train_prm(settings: Settings, grade: Grade, pool: Sequence[MiniTask], held_o
         )  # fmt: skip
         training = TrainSettings(
             learn="none", loss="mse", inner_only_steps=0, bilevel_steps=settings.prm_steps, batch_programs=64, lr=2e-3,
-            schedule="cosine", eval_every=0, checkpoint_every=0, progress=settings.progress, tensorboard=False, device="cpu",
+            schedule="cosine", eval_every=0, checkpoint_every=0, progress=settings.progress, log_to=[], device="cpu",
         )  # fmt: skip
         train(training, data, settings.out_dir / "prm_log", model)
         prm.save_pretrained(folder)
