@@ -64,7 +64,8 @@ def with_tests(language: str, row: dict[str, str], body: str) -> str:
     if language == "javascript":
         return f"console.assert = (ok) => {{ if (!ok) process.exit(1); }};\n{code}\n{test}"
     if language == "go":
-        text = f"{code}\n{test}".replace("*testing.T", "*testingT")
+        head = re.sub(r"import (\([^)]*\)|\S+)", "", row["prompt"])  # the declaration lacks the functions that two of them call
+        text = f"{head}{body}\n{test}".replace("*testing.T", "*testingT")
         used = sorted({path for name, path in GO_PACKAGES.items() if re.search(rf"\b{name}\.", text)} | {"os", "reflect"})
         name = re.search(r"func (Test\w+)", test)
         assert name is not None
@@ -73,7 +74,7 @@ def with_tests(language: str, row: dict[str, str], body: str) -> str:
     if language == "rust":
         code = re.sub(r"^use (rand|regex|md5)\b.*;\n", "", code, flags=re.MULTILINE)
         code = re.sub(r"fn main\s*\(\s*\)\s*\{\s*\}", "", code)
-        tests = re.findall(r"fn (\w+)\(\)", test)
+        tests = re.findall(r"#\[test\]\s*(?:pub )?fn (\w+)\(\)", test)
         test = re.sub(r"#\[(cfg\(test\)|test)\]", "", test).replace("fn ", "pub fn ")
         return f"{code}\n{test}\nfn main() {{ {' '.join(f'tests::{name}();' for name in tests)} }}\n"
     return f"{code}\n{test}"
