@@ -52,7 +52,7 @@ class Settings(RunSettings, GradingSettings):
 def main(settings: Settings) -> None:
     try:
         from datasets import Dataset
-        from trl import GRPOConfig
+        from trl.trainer.grpo_config import GRPOConfig
 
         from dreamprm_code.rl.grpo import StepRewardGRPOTrainer
     except ImportError as error:
@@ -63,11 +63,7 @@ def main(settings: Settings) -> None:
     model, tokenizer = load_model(settings.policy, "float32", "cpu")
     prompts = Prompts(settings.style, tokenizer)
     rows = [{"prompt": prompts.text(problem), "question_id": question_id} for question_id, problem in problems.items()]
-    prm = (
-        None
-        if settings.prm is None
-        else PRM.from_pretrained(settings.prm, device=None if settings.device == "auto" else settings.device)
-    )
+    prm = None if settings.prm is None else PRM.from_pretrained(settings.prm)
     with open_grader(settings.grader_settings(settings.grade_workers), say=say) as grader:
         grade = grade_with(grader)  # type: ignore[arg-type]
 

@@ -106,7 +106,7 @@ class Settings(PPOSettings):
     lr: float = Field(2e-3, gt=0, description="learning rate of the policy's LoRA")
     critic_lr: float = Field(1e-3, gt=0, description="learning rate of the critic")
     progress: bool = Field(False, description="progress bars on standard error")
-    tensorboard: bool = Field(False, description="write TensorBoard files")
+    log_to: list[str] = Field([], description="where curves go beside training_log.jsonl")
 
 
 def main(settings: Settings) -> None:
@@ -114,7 +114,7 @@ def main(settings: Settings) -> None:
         raise UserError(f"there is no arm '{unknown[0]}'; choose from {', '.join(ARMS)}")
     torch.set_num_threads(1)
     out = settings.out_dir
-    left_out = {"out_dir", "arms", "seeds", "progress", "tensorboard", "micro_batch", "checkpoint_every"}
+    left_out = {"out_dir", "arms", "seeds", "progress", "log_to", "run_name", "micro_batch", "checkpoint_every"}
     identity = settings.model_dump(exclude=left_out, mode="json")
     check_resume(out / "arms.jsonl", identity)
     pool = make_tasks(settings.families, settings.imitation_tasks, False, settings.seed, settings.length)

@@ -62,7 +62,7 @@ def grade(programs: list[tuple[Problem, str]]) -> list[bool | None]:
 
 def settings(**changes) -> PPOSettings:
     small = {"steps": 14, "batch_problems": 4, "samples_per_problem": 8, "max_tokens": 2, "lr": 2e-2, "critic_lr": 5e-3}
-    quiet = {"progress": False, "tensorboard": False, "reward": "outcome", "kl": 0.01, "minibatch": 16}
+    quiet = {"progress": False, "log_to": [], "reward": "outcome", "kl": 0.01, "minibatch": 16}
     return PPOSettings(**{**small, **quiet, **changes})
 
 

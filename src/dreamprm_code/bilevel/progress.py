@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dreamprm_code.bilevel.settings import TrainSettings
+from dreamprm_code.bilevel.settings import ReportSettings
 from dreamprm_code.bilevel.trackers import Trackers
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_dicts
@@ -28,7 +28,7 @@ def read_log(out_dir: str | Path) -> list[dict[str, Any]]:
 class Reporter:
     """Rows after ``start_step`` of an earlier, killed attempt are dropped: they will be written again."""
 
-    def __init__(self, out_dir: Path, settings: TrainSettings, start_step: int):
+    def __init__(self, out_dir: Path, settings: ReportSettings, start_step: int):
         self.rows: list[dict[str, Any]] = []
         self._postfix: dict[str, str] = {}
         self._seconds_before = 0.0
@@ -39,9 +39,7 @@ class Reporter:
         write_bytes_atomic(path, [self._line(row) for row in self.rows])
         self._stream = path.open("ab")
         self._begin = time.monotonic()
-        name = (
-            settings.run_name or f"{out_dir.resolve().name}-{getattr(settings, 'method', settings.learn)}-seed{settings.seed}"
-        )
+        name = settings.run_name or f"{out_dir.resolve().name}-{settings.kind}-seed{settings.seed}"
         self._trackers = Trackers(settings.log_to, out_dir, name, settings.model_dump(), start_step)
         self._bar = progress_bar(
             total=settings.total_steps, initial=start_step, desc="warm-up", unit="steps", disable=not settings.progress

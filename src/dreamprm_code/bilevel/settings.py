@@ -18,7 +18,26 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-class TrainSettings(FrozenSettings):
+class ReportSettings(FrozenSettings):
+    """What a run says while it runs, and where. Classes of settings say their ``total_steps`` and ``kind``."""
+
+    seed: int = Field(42, description="seed of all that is drawn by chance")
+    progress: bool = Field(True, description="progress bar on standard error, with --no-progress none")
+    log_to: list[Annotated[str, OneOf(TRACKERS)]] = Field(
+        ["tensorboard"], description="where curves go beside training_log.jsonl: tensorboard, wandb, trackio, several, or none"
+    )
+    run_name: str | None = Field(None, description="the run's name there (default: its folder, its kind, its seed)")
+
+    @property
+    def total_steps(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        raise NotImplementedError
+
+
+class TrainSettings(ReportSettings):
     """Settings of both levels. A *batch* is what one step of a level reads; sizes are in programs over all processes."""
 
     learn: Annotated[str, OneOf(LEARNABLE)] = Field(
@@ -91,15 +110,14 @@ class TrainSettings(FrozenSettings):
     seed: int = Field(42, description="seed of data order and new weights")
     device: str = Field("auto", description="auto, cpu or cuda")
     autocast: Literal["none", "bf16", "fp16"] = Field("none", description="mixed precision of forward passes")
-    progress: bool = Field(True, description="progress bar on standard error, with --no-progress none")
-    log_to: list[Annotated[str, OneOf(TRACKERS)]] = Field(
-        ["tensorboard"], description="where curves go beside training_log.jsonl: tensorboard, wandb, trackio, several, or none"
-    )
-    run_name: str | None = Field(None, description="the run's name there (default: its folder, its method, its seed)")
 
     @property
     def total_steps(self) -> int:
         return self.inner_only_steps + self.bilevel_steps
+
+    @property
+    def kind(self) -> str:
+        return str(getattr(self, "method", self.learn))
 
     @model_validator(mode="after")
     def _has_steps(self) -> Self:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from dreamprm_code.rl.models import token_pieces
 
@@ -70,7 +70,8 @@ class StepRewardGRPOTrainer(GRPOTrainer):
         ids_BT, mask_BT = output["completion_ids"], output["completion_mask"].bool()
         pieces = [token_pieces(self.processing_class, ids[mask].tolist()) for ids, mask in zip(ids_BT, mask_BT, strict=True)]
         found = self.step_rewards(inputs, pieces, self._outcomes_B.tolist())
-        generations = self.num_generations if self.model.training else self.num_generations_eval
+        model: Any = self.model
+        generations: Any = self.num_generations if model.training else self.num_generations_eval
         steps_BT = step_advantages([rewards for rewards, _ in found], [ends for _, ends in found], generations, ids_BT.shape[1])
         output["advantages"] = output["advantages"][:, None] + steps_BT.to(output["advantages"])
         return output

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dreamprm_code.bilevel.settings import ReportSettings
 from dreamprm_code.rl.rewards import FORMS
-from dreamprm_code.settings import FrozenSettings, OneOf
+from dreamprm_code.settings import OneOf
 
 
-class PPOSettings(FrozenSettings):
+class PPOSettings(ReportSettings):
     """The papers on process rewards publish none of these; all are ours."""
 
     steps: int = Field(100, ge=1, description="PPO steps; each samples a batch, learns from it and forgets it")
@@ -40,11 +41,16 @@ class PPOSettings(FrozenSettings):
     critic_only_steps: int = Field(0, ge=0, description="first steps in which only the critic learns")
 
     checkpoint_every: int = Field(5, ge=1, description="steps between resume checkpoints")
-    seed: int = Field(42, description="seed of all that is drawn by chance")
-    progress: bool = Field(True, description="progress bar on standard error")
-    tensorboard: bool = Field(True, description="write TensorBoard files")
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps
+
+    @property
+    def kind(self) -> str:
+        return f"ppo-{self.reward}"
 
     def identity(self) -> dict[str, object]:
         """The settings that decide the result: a checkpoint resumes only with equal ones. More steps may be added."""
-        left_out = {"steps", "progress", "tensorboard", "micro_batch", "checkpoint_every"}
+        left_out = {"steps", "progress", "log_to", "run_name", "micro_batch", "checkpoint_every"}
         return {name: getattr(self, name) for name in PPOSettings.model_fields if name not in left_out}

@@ -220,8 +220,7 @@ class PPORun:
 
     @contextmanager
     def _reporter(self) -> Iterator[Reporter]:
-        settings = self.settings
-        reporter = Reporter(self.out_dir, settings.steps, self.step, settings.progress, settings.tensorboard)
+        reporter = Reporter(self.out_dir, self.settings, self.step)
         try:
             yield reporter
         finally:
