@@ -64,9 +64,10 @@ def with_tests(language: str, row: dict[str, str], body: str) -> str:
     if language == "javascript":
         return f"console.assert = (ok) => {{ if (!ok) process.exit(1); }};\n{code}\n{test}"
     if language == "go":
-        head = re.sub(r"import (\([^)]*\)|\S+)", "", row["prompt"])  # the declaration lacks the functions that two of them call
+        head = re.sub(r"import (\([^)]*\)|\S+)", "", row["prompt"])  # the declaration lacks the functions that four call
         text = f"{head}{body}\n{test}".replace("*testing.T", "*testingT")
-        used = sorted({path for name, path in GO_PACKAGES.items() if re.search(rf"\b{name}\.", text)} | {"os", "reflect"})
+        called = re.sub(r"//.*", "", text)
+        used = sorted({path for name, path in GO_PACKAGES.items() if re.search(rf"\b{name}\.\w", called)} | {"os", "reflect"})
         name = re.search(r"func (Test\w+)", test)
         assert name is not None
         imports = "".join(f'\t"{path}"\n' for path in used)
