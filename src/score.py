@@ -31,7 +31,7 @@ from dreamprm_code.prm.served import ServedPRM
 from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.livecodebench import iter_entries
 from dreamprm_code.problems.programs import iter_programs
-from dreamprm_code.records import Problem, RankedProgram, Solution
+from dreamprm_code.records import Problem, RankedProgram, RecordError, Solution
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.ranking import rank, ranking_lines
 from dreamprm_code.selection.scoring import iter_scores
@@ -99,7 +99,7 @@ def main(settings: Settings) -> None:
     ranked: list[RankedProgram] = []
     steps = reader.steps if reader else DEFAULT_STEPS
     for problem in problems.values():
-        own = [(name, row.code, scores[row.key]) for name, row in named if row.question_id == problem.question_id]
+        own = [(name, row, scores[row.key]) for name, row in named if row.question_id == problem.question_id]
         ranked += (rows := rank(own, settings.aggregation, steps))
         print(
             "\n".join([f"{problem.question_id}: {problem.question_title}" if not shared else "", *ranking_lines(rows)]).lstrip()
@@ -181,10 +181,12 @@ def _solution(row: dict[str, Any], shared: Problem | None, number: int, where: s
     if not isinstance(row.get("code"), str) or not isinstance(question_id, str):
         lacks = "code" if not isinstance(row.get("code"), str) else "question_id (or give --statement or --problem)"
         raise UserError(f"{where}: has no {lacks}")
-    return Solution(
-        question_id=question_id, solution_idx=number, output=row["code"], code=row["code"], finish_reason="unknown",
-        passed=None, verdict=None,
-    )  # fmt: skip
+    nothing = {"finish_reason": "unknown", "passed": None, "verdict": None}
+    known = {"question_id": question_id, "solution_idx": number, "output": row["code"], "code": row["code"]}
+    try:
+        return Solution.from_dict(nothing | known | {name: row[name] for name in ("language",) if name in row})
+    except RecordError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def open_prm(settings: Settings) -> PRM | ServedPRM:

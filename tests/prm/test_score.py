@@ -84,6 +84,16 @@ def test_rows_without_verdicts_name_their_problems(folder, prm, tmp_path):
     assert found == {name: pytest.approx(values, abs=1e-6) for name, values in expected.items()}
 
 
+def test_a_row_in_another_language_is_split_and_read_as_that(folder, prm, tmp_path, monkeypatch):
+    code = "function two(a) {\n  return 2 * a\n}\n\nfunction main() {\n  console.log(two(1))\n}\n\nmain()\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"code": code, "language": "javascript"})))
+    run(folder, "--statement", STATEMENT, "--out", tmp_path / "out.jsonl")
+    [row] = read_rows(tmp_path / "out.jsonl", RankedProgram)
+    problem = make_problem(question_content=STATEMENT, question_title="")
+    assert row.step_names == ["two", "main"]
+    assert row.step_scores == pytest.approx(prm.score(problem, [code], language="javascript")[0], abs=1e-6)
+
+
 @pytest.mark.parametrize("rows", [False, True])
 def test_standard_input_is_a_program_or_rows(folder, prm, tmp_path, monkeypatch, rows):
     text = json.dumps({"code": TWO_STEPS}) + "\n\n" + json.dumps({"code": OTHER_END}) if rows else TWO_STEPS
@@ -105,6 +115,7 @@ def test_standard_input_is_a_program_or_rows(folder, prm, tmp_path, monkeypatch,
         (["--statement", "A"], "", "there is no program"),
         (["--statement", "A"], '{"code": 1}', "standard input:1: has no code"),
         (["--statement", "A"], '{"code": ', "standard input:1: not valid JSON"),
+        (["--statement", "A"], '{"code": "x", "language": "cobol"}', "standard input:1: .*language"),
         (["rows.jsonl", "--problems", "problems.jsonl"], "", "holds no problem 'other'"),
         (["--problems", "problems.jsonl"], '{"code": ""}', "has no question_id"),
         (["--statement", "A", "--server", "http://127.0.0.1:9"], "x = 1", r"127\.0\.0\.1:9/v1/models: no answer .*refused"),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from dreamprm_code.records import RankedProgram, SolutionScores
+from dreamprm_code.records import RankedProgram, Solution, SolutionScores
 from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.steps import StepSettings, split_program
 
 NAME_WIDTH = 40
 
 
-def rank(programs: Iterable[tuple[str, str, SolutionScores]], aggregation: str, steps: StepSettings) -> list[RankedProgram]:
-    """From (name, code, scores) to the best first. Equal scores share a rank, in the order given; unread programs come last."""
+def rank(
+    programs: Iterable[tuple[str, Solution, SolutionScores]], aggregation: str, steps: StepSettings
+) -> list[RankedProgram]:
+    """From (name, program, scores) to the best first; equal scores share a rank, in the order given, unread programs come last."""
     rows = []
-    for name, code, scores in programs:
-        split = split_program(code, steps.max_functions, steps.granularity).steps
+    for name, solution, scores in programs:
+        split = split_program(solution.code, steps.max_functions, steps.granularity, solution.language).steps
         values = [score for score in scores.step_scores if score is not None]
         rows.append(
             RankedProgram(
