@@ -210,7 +210,7 @@ def test_every_block_of_an_adapters_card_runs_and_gives_our_scores(tmp_path, tok
     assert names["scores"] == pytest.approx(expected, abs=1e-6) and len(expected) == 2
 
 
-def test_the_reward_of_the_card_pays_nothing_for_no_program(tmp_path, tokenizer, problem, monkeypatch):
+def test_the_reward_of_the_card_pays_nothing_for_no_program(tmp_path, tokenizer, monkeypatch):
     prm = tiny_prm(tokenizer, max_length=300)
     export(prm, tmp_path / "DIR")
     reward = run_card(tmp_path / "DIR/README.md", tmp_path, monkeypatch)["step_reward"]
@@ -223,10 +223,10 @@ def test_the_reward_of_the_card_pays_nothing_for_no_program(tmp_path, tokenizer,
         fenced,
         f"```python\n{'x = 1  # one' * 99}\n```",
     ]
-    expected = [0.0, 0.0, 0.0, 0.0, sum(prm.score(problem, [TWO_STEPS.rstrip()])[0]) / 2, None]
+    expected = [0.0, 0.0, 0.0, 0.0, sum(prm.score(make_problem(), [TWO_STEPS.rstrip()])[0]) / 2, None]
     for completions in (answers, [[{"role": "assistant", "content": answer}] for answer in answers]):
-        assert reward(completions=completions, question_id=["sum"] * 6, prompts=[]) == pytest.approx(expected, abs=1e-6)
-    assert reward([[{"role": "assistant", "content": None}]], ["sum"]) == [0.0]
+        assert reward(completions=completions, question_id=["q"] * 6, prompts=[]) == pytest.approx(expected, abs=1e-6)
+    assert reward([[{"role": "assistant", "content": None}]], ["q"]) == [0.0]
 
 
 def test_the_card_of_the_bundled_head_has_the_blocks_of_todays_cards(root, tmp_path):

@@ -47,7 +47,7 @@ def run(folder: Path, *flags: object) -> None:
 
 
 def statement_scores(prm: PRM, programs: list[str], title: str = "") -> list[list[float]]:
-    return prm.score(make_problem(STATEMENT, question_title=title), programs)
+    return prm.score(make_problem(question_content=STATEMENT, question_title=title), programs)
 
 
 def test_files_are_ranked_by_the_mean_of_their_step_scores(folder, prm, tmp_path, capsys):

@@ -15,7 +15,7 @@ NAME_WIDTH = 40
 def rank(
     programs: Iterable[tuple[str, Solution, SolutionScores]], aggregation: str, steps: StepSettings
 ) -> list[RankedProgram]:
-    """From (name, program, scores) to the best first; equal scores share a rank, in the order given, unread programs come last."""
+    """From (name, program, scores) to the best first; equal scores share a rank, unread programs come last."""
     rows = []
     for name, solution, scores in programs:
         split = split_program(solution.code, steps.max_functions, steps.granularity, solution.language).steps
