@@ -25,7 +25,7 @@ from dreamprm_code.prm.prefix_cache import PrefixCache
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.prompts import prompt_fingerprint
 from dreamprm_code.records import Problem, Solution
-from dreamprm_code.sampling.file import SampledFile, loose_ends
+from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.search.methods import Recipe
 from dreamprm_code.search.policy import require_continuation
@@ -109,8 +109,8 @@ class Searches:
         )
         if encoded:
             say(f"prompts: {file.account.prompt_tokens} tokens asked in all runs of this file; {encoded} encoded in this one")
-        for line in loose_ends(path, counts):
-            say(line)
+        if counts["left"] and (why := counts.get("stopped") or (counts["failed"] and f"see {path}.failures.jsonl")):
+            say(f"{counts['left']} problems are left ({why}); run the same command again")
         return folder
 
 

@@ -209,7 +209,7 @@ def run_sampling(
         file.abandon()
         raise
     num_added = file.counts["rows"] - file.counts["rows_before"]
-    counts = file.close(num_rows - num_added if num_left is None else num_left(), facts)
+    counts = file.close(max(0, num_rows - num_added) if num_left is None else num_left(), facts)
     if reason is not None:
         counts["stopped"] = reason
     return counts
