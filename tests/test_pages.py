@@ -140,3 +140,11 @@ def test_the_pages_show_commands_of_every_stage() -> None:
 def test_scripts_that_a_page_mentions_are_there(page: Path) -> None:
     named = re.findall(r"(?<![\w/.])(?:src|benchmarks|tests)/[\w/]+\.(?:py|sh)\b", page.read_text())
     assert [name for name in named if not (ROOT / name).exists() and not Path(name).stem.isupper()] == []
+
+
+def test_files_that_contributing_names_are_there() -> None:
+    """They are named from the library's folder, from src/ or from the top, with ``*`` for several."""
+    named = re.findall(r"`([\w./*-]+(?:\.(?:py|md|txt|sh)|/))`", FENCED.sub("", (ROOT / "CONTRIBUTING.md").read_text()))
+    tops = [ROOT / name for name in ("src", "tests", "docs", "prompts")]
+    lost = [name for name in named if not any(ROOT.glob(name)) and not any(any(top.rglob(name)) for top in tops)]
+    assert len(named) > 40 and not lost
