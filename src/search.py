@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.errors import UserError
+from dreamprm_code.errors import Unfinished, UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import open_grader
 from dreamprm_code.policies import Account, Policy, open_policy
@@ -25,7 +25,7 @@ from dreamprm_code.prm.prefix_cache import PrefixCache
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.prompts import prompt_fingerprint
 from dreamprm_code.records import Problem, Solution
-from dreamprm_code.sampling.file import SampledFile
+from dreamprm_code.sampling.file import SampledFile, tell_loose_ends
 from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.search.methods import Recipe
 from dreamprm_code.search.policy import require_continuation
@@ -73,8 +73,12 @@ class Searches:
         self._local.seed, self._local.temperature, self._local.account = settings.seed, settings.temperature, account
         return self._local
 
-    def run(self, name: str, recipe: Recipe, seed: int) -> Path:
-        """One recipe with one seed; returns its folder."""
+    def run(self, name: str, recipe: Recipe, seed: int) -> None:
+        """One recipe with one seed.
+
+        Raises:
+            Unfinished: problems are left to the next run.
+        """
         settings = self.settings.with_changes(seed=seed)
         if recipe.temperature is not None:
             settings = settings.with_changes(temperature=recipe.temperature)
@@ -109,9 +113,7 @@ class Searches:
         )
         if encoded:
             say(f"prompts: {file.account.prompt_tokens} tokens asked in all runs of this file; {encoded} encoded in this one")
-        if counts["left"] and (why := counts.get("stopped") or (counts["failed"] and f"see {path}.failures.jsonl")):
-            say(f"{counts['left']} problems are left ({why}); run the same command again")
-        return folder
+        tell_loose_ends(path, counts, say)
 
 
 def main(settings: Settings) -> None:
@@ -132,11 +134,16 @@ def main(settings: Settings) -> None:
             most = min(len(problems) * recipe.n * most, len(problems) * (recipe.budget or 10**12))
             say(f"{name}: at most {most} tokens for {len(problems)} problems and each of {len(settings.seeds)} seeds")
         return
-    searches = Searches(settings, problems)
+    searches, unfinished = Searches(settings, problems), None
     for seed in settings.seeds:
         for name, recipe in recipes.items():
-            searches.run(name, recipe, seed)
+            try:
+                searches.run(name, recipe, seed)
+            except Unfinished as error:
+                unfinished = error
             write_table(settings, problems)
+    if unfinished is not None:
+        raise unfinished
 
 
 def recipes_of(settings: Settings) -> dict[str, Recipe]:

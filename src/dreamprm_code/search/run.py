@@ -21,7 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dreamprm_code.grading import Grader
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import sha256_of, write_manifest
 from dreamprm_code.policies.base import Completion, CompletionRequest, Policy
@@ -79,6 +78,11 @@ class SearchFiles:
             if row.key not in file.keys:
                 file.append(row)
 
+    def num_left(self, problems: Sequence[Problem]) -> int:
+        appender = self._appenders.get(SearchedProblem)
+        done = self.done if appender is None else {key[0] for key in appender.keys}
+        return sum(problem.question_id not in done for problem in problems)
+
     def close(self) -> Counter[str]:
         """Close and sort the files; returns the sum of all problems' counts."""
         self._open.close()
@@ -99,7 +103,7 @@ def run_search(
     *,
     file: SampledFile,
     open_policy: Callable[[], Policy],
-    open_grader: Callable[[], AbstractContextManager[Grader]],
+    open_grader: Callable[[], AbstractContextManager[Any]],
     open_scorer: Callable[[Problem], PrefixScorer],
     style: Style = "cof",
     scored_by: Mapping[str, Any],
@@ -123,7 +127,7 @@ def run_search(
             yield partial(_search_problem, sampler, policy, open_scorer, recipe, files, at_once)
 
     try:
-        counts = run_sampling(open_policy, open_grader, file, tasks, len(todo))
+        counts = run_sampling(open_policy, open_grader, file, tasks, len(todo), num_left=lambda: files.num_left(problems))
     finally:
         searched = files.close()
     identity = {"checkpoint": scored_by["checkpoint"], "solutions": sha256_of(file.path)}
@@ -135,7 +139,7 @@ def run_search(
         inputs=[file.path],
         counts=dict(searched),
     )
-    return {**counts, **searched, "left": len(problems) - searched["problems"]}
+    return {**counts, **searched}
 
 
 async def _search_problem(
