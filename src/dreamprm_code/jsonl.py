@@ -11,20 +11,17 @@ Two ways to write, both used by all stages:
 from __future__ import annotations
 
 import codecs
-import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dreamprm_code.errors import UserError
-from dreamprm_code.files import manifest_path, write_bytes_atomic
+from dreamprm_code.files import lock, manifest_path, write_bytes_atomic
 from dreamprm_code.records import Record, RecordError
 
 RecordT = TypeVar("RecordT", bound=Record)
-LOCK_WAIT_S = 3.0  # a process killed a moment ago may hold its lock until its memory is freed
 
 
 class JsonlError(UserError):
@@ -123,22 +120,12 @@ class RowAppender:
         except OSError as error:
             raise JsonlError(f"{self.path}: cannot be written ({error.strerror}); choose another output file") from None
         try:
-            self._lock()
+            if not lock(self._stream):
+                raise JsonlError(f"{self.path}: another process is writing this file; wait for it or stop it")
             self._read(on_row)
         except BaseException:
             self._stream.close()
             raise
-
-    def _lock(self) -> None:
-        deadline = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise JsonlError(f"{self.path}: another process is writing this file; wait for it or stop it") from None
-                time.sleep(0.05)
 
     def _read(self, on_row: Callable[[Any], None] | None) -> None:
         """Read the rows; only when every line is known to be one is the file's end mended."""

@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,15 @@ import torch
 
 from dreamprm_code.bilevel.units import TrainingData
 from dreamprm_code.errors import UserError
-from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.files import lock, write_bytes_atomic
 
 if TYPE_CHECKING:
     from dreamprm_code.bilevel.trainer import BiLevelRun
 
 STATE_NAME = "resume/state.pt"
+LOCK_NAME = "resume/lock"
+REMEDY = "give another folder with --out-dir, or delete this file to start again"
+BROKEN = (RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError)  # what reading a damaged state may raise
 
 
 class ResumeError(UserError):
@@ -55,17 +60,20 @@ def load_state(out_dir: Path, identity: dict[str, Any]) -> dict[str, Any] | None
     path = out_dir / STATE_NAME
     if not path.exists():
         return None
-    remedy = "give another folder with --out-dir, or delete this file to start again"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(state.pop("identity"))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, AttributeError) as error:
-        raise ResumeError(f"{path}: not a resume checkpoint ({str(error).splitlines()[0]}); {remedy}") from None
+    except (*BROKEN, pickle.UnpicklingError, EOFError) as error:
+        raise ResumeError(f"{path}: not a resume checkpoint ({_first_line(error)}); {REMEDY}") from None
     now = json.loads(json.dumps(identity))
     if differing := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
         details = ", ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in differing)
-        raise ResumeError(f"{path} is of a run with other settings ({details}); {remedy}")
+        raise ResumeError(f"{path} is of a run with other settings ({details}); {REMEDY}")
     return state
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def save(run: BiLevelRun, finished: bool) -> None:
@@ -89,20 +97,43 @@ def save(run: BiLevelRun, finished: bool) -> None:
     save_state(run.out_dir, run.identity, state)
 
 
+@contextmanager
+def only_training_in(out_dir: Path) -> Iterator[None]:
+    """Two trainings that write into one folder would each spoil the other's state and log.
+
+    Raises:
+        ResumeError: another process trains there.
+    """
+    path = out_dir / LOCK_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        if not lock(stream):
+            raise ResumeError(f"{out_dir}: another training writes here; wait for it, stop it, or give another --out-dir")
+        yield
+
+
 @torch.no_grad()
 def restore(run: BiLevelRun) -> bool:
-    """Take up the resume checkpoint of a killed run, if there is one; True if that run had finished."""
+    """Take up the resume checkpoint of a killed run, if there is one; True if that run had finished.
+
+    Raises:
+        ResumeError: as :func:`load_state`.
+    """
     state = load_state(run.out_dir, run.identity) if run.settings.checkpoint_every else None
     if state is None:
         return False
-    run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
-    run.set_params(state["params"])
-    run.inner.optimizer.load_state_dict(state["optimizer"])
-    run.inner_batches.skip_to(*state["inner_batches"])
-    if run.outer is not None:
-        assert run.table.value_R is not None
-        run.table.value_R.copy_(state["table"])
-        run.outer.optimizer.load_state_dict(state["outer_optimizer"])
-        for batches, place in zip(run.outer_batches, state["outer_batches"], strict=True):
-            batches.skip_to(*place)
-    return state["finished"]
+    try:
+        run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
+        run.set_params(state["params"])
+        run.inner.optimizer.load_state_dict(state["optimizer"])
+        run.inner_batches.skip_to(*state["inner_batches"])
+        if run.outer is not None:
+            assert run.table.value_R is not None
+            run.table.value_R.copy_(state["table"])
+            run.outer.optimizer.load_state_dict(state["outer_optimizer"])
+            for batches, place in zip(run.outer_batches, state["outer_batches"], strict=True):
+                batches.skip_to(*place)
+        return bool(state["finished"])
+    except BROKEN as error:
+        path = run.out_dir / STATE_NAME
+        raise ResumeError(f"{path}: not the whole state of a training ({_first_line(error)}); {REMEDY}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from dreamprm_code.bilevel.method import bilevel_step
 from dreamprm_code.bilevel.noise import precision_weights
 from dreamprm_code.bilevel.passes import Passes
 from dreamprm_code.bilevel.progress import Reporter, Silence
-from dreamprm_code.bilevel.resume import data_fingerprint, restore, save
+from dreamprm_code.bilevel.resume import data_fingerprint, only_training_in, restore, save
 from dreamprm_code.bilevel.settings import TrainSettings
 from dreamprm_code.bilevel.tables import Table, make_table
 from dreamprm_code.bilevel.units import TrainingData, Unit
@@ -195,6 +196,10 @@ class BiLevelRun:
         torch.manual_seed(int.from_bytes(hashlib.sha256(repr(place).encode()).digest()[:8], "big") >> 1)
 
     def run(self) -> TrainResult:
+        with only_training_in(self.out_dir) if self.processes.is_first else nullcontext():
+            return self._run()
+
+    def _run(self) -> TrainResult:
         settings = self.settings
         finished = restore(self)
         self.reporter: Reporter | Silence = Silence()
@@ -293,7 +298,8 @@ def train(
     model from the same seed. ``identity`` names what else must be equal for that.
 
     Raises:
-        UserError: settings that cannot work, a resume checkpoint of another run, a loss that is no longer finite.
+        UserError: settings that cannot work, a resume checkpoint of another run or a damaged one, another training in the
+            folder, a loss that is no longer finite.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
