@@ -187,6 +187,22 @@ def test_a_device_that_is_not_there_is_one_line(config):
         train_prm.main(config.with_changes(device="gpu"))
 
 
+def test_labels_say_how_programs_are_split(config):
+    """Labels of at most two functions: meta programs, and those that the checkpoint will score, are split like that."""
+    path = config.data_dir / "step_labels.jsonl"
+    rows = []
+    for row in read_rows(path, StepLabel):
+        if row.step_idx != 1:  # the second function's step is gone: the last holds both
+            step_idx = min(row.step_idx, 1)
+            rows.append(row.model_copy(update={"step_idx": step_idx, "num_steps": 2, "max_functions": 2}))
+    write_rows(path, rows)
+    train_prm.main(config.with_changes(method="joint"))
+    prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
+    assert prm.steps.max_functions == 2
+    counts = read_manifest(config.data_dir / "corrected_labels.jsonl")["counts"]
+    assert counts["inner_labels"] == 4 and counts["inner_outcome_terms"] == 2 * (4 + 4)
+
+
 def test_trained_layers_moves_lora_in_the_last_layers_only(config):
     train_prm.main(config.with_changes(trained_layers=1, lr=0.01))
     prm = PRM.from_pretrained(config.data_dir / "prm", device="cpu")
@@ -248,6 +264,12 @@ def only_last_steps(config):
     write_rows(path, last)
 
 
+def two_splits(config):
+    path = config.data_dir / "step_labels.jsonl"
+    rows = read_rows(path, StepLabel)
+    write_rows(path, [*rows[:-1], rows[-1].model_copy(update={"max_functions": 5})])
+
+
 def nothing_graded(config):
     write_rows(config.data_dir / "meta_solutions.jsonl", [solution(f"m{i}", 0, None) for i in range(3)])
 
@@ -259,6 +281,7 @@ def nothing_graded(config):
         (no_labels, {}, "holds no row"),
         (foreign_meta, {}, "problem t0 is in the part 'train', not in the part 'meta'"),
         (only_last_steps, {}, "no training program has a step before its last"),
+        (two_splits, {}, r"step label \('t3', 3, 2\) was split with .*max_functions=5.*; make all labels with one"),
         (nothing_graded, {}, "needs two meta problems with graded programs, found 0"),
         (nothing_graded, {"validation_share": 0.0}, "no graded meta program is left"),
         (None, {"windows": {"train": ["2024-01-01", "2024-07-01"], "meta": ["2024-05-01", None]}}, "overlap"),

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 
 from dreamprm_code.bilevel.settings import PUBLISHED_ROLES, OutcomeSettings
 from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData, Unit, coin, fold_of_each
+from dreamprm_code.labels import split_settings_of
 from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import StepTokens, build_tree, collate
@@ -105,7 +106,7 @@ def _units(
     return tuple(units)
 
 
-def all_prefixes(labels: Sequence[StepLabel], max_functions: int, granularity: str) -> list[str] | None:
+def all_prefixes(labels: Sequence[StepLabel]) -> list[str] | None:
     """Every prefix of a program, those of steps without a label too: a step's text says where the earlier steps ended.
 
     None where they cannot be known: the last step has no row, or splitting the program again gives other steps.
@@ -116,7 +117,7 @@ def all_prefixes(labels: Sequence[StepLabel], max_functions: int, granularity: s
         return [by_step[step_idx] for step_idx in range(num_steps)]
     if num_steps - 1 not in by_step:
         return None
-    prefixes = list(program_prefixes(by_step[num_steps - 1], max_functions, granularity))
+    prefixes = list(program_prefixes(by_step[num_steps - 1], labels[0].max_functions, labels[0].granularity))
     agrees = len(prefixes) == num_steps and all(prefixes[step_idx] == prefix for step_idx, prefix in by_step.items())
     return prefixes if agrees else None
 
@@ -129,8 +130,6 @@ def build_training_data(
     roles: OutcomeSettings = PUBLISHED_ROLES,
     *,
     has_outer: bool = True,
-    max_functions: int = 10,
-    granularity: str = "function",
     programs_per_tree: int = 8,
     max_tree_tokens: int = 8192,
     seed: int = 42,
@@ -138,14 +137,16 @@ def build_training_data(
     """Encode rows of the files into units; ``roles`` says which outcomes serve where, ``has_outer`` whether a level will learn.
 
     Meta programs without a verdict or without code are dropped and counted, and so are programs whose code does not fit the
-    encoder's ``max_length``. ``max_functions`` and ``granularity`` are those of the labels: meta programs are split alike.
+    encoder's ``max_length``. Meta programs are split as those of the labels were.
 
     Raises:
+        LabelError: there are no labels, or they were made with different splits.
         DataError: a row's problem is unknown, a problem is on both sides, or a side that is needed is empty.
     """
     known = {problem.question_id: problem for problem in problems}
     counts: Counter[str] = Counter()
     _check_problems(known, step_labels, meta_solutions)
+    steps = split_settings_of(step_labels)
     in_both = {"train", "both"}
     shares = roles.both_levels or roles.folds > 1
     if not shares and roles.inner_outcomes in in_both and roles.outer_outcomes in in_both:
@@ -164,7 +165,7 @@ def build_training_data(
     outer: dict[str, list[_Program]] = defaultdict(list)
     validation: dict[str, list[_Program]] = defaultdict(list)
     for (question_id, solution_idx), labels in sorted(by_program.items()):
-        prefixes = all_prefixes(labels, max_functions, granularity)
+        prefixes = all_prefixes(labels)
         if prefixes is None:
             counts["train_programs_incomplete"] += 1
             continue
@@ -205,7 +206,7 @@ def build_training_data(
         for solution in solutions:
             try:
                 sequences = encoder.encode_program(
-                    known[question_id], solution.code, max_functions, granularity, solution.language
+                    known[question_id], solution.code, steps.max_functions, steps.granularity, solution.language
                 )
             except EncodingError:
                 counts["meta_programs_too_long"] += 1

@@ -10,6 +10,7 @@ from dreamprm_code.bilevel.data import all_prefixes
 from dreamprm_code.bilevel.noise import mixed_labels
 from dreamprm_code.bilevel.units import DataError, RowKey, TrainingData
 from dreamprm_code.jsonl import read_rows
+from dreamprm_code.labels import split_settings_of
 from dreamprm_code.prm.encoding import EncodingError
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.records import CorrectedLabel, Problem, StepLabel
@@ -41,17 +42,21 @@ def mixed_with_scores(data: TrainingData, scores: dict[RowKey, float]) -> Traini
     return data.with_labels(labels)
 
 
-def step_scores(
-    prm: PRM, problems: Iterable[Problem], step_labels: Sequence[StepLabel], max_functions: int, granularity: str
-) -> dict[RowKey, float]:
-    """The PRM's score of every step of the labelled programs; programs that do not fit its input are left out."""
+def step_scores(prm: PRM, problems: Iterable[Problem], step_labels: Sequence[StepLabel]) -> dict[RowKey, float]:
+    """The PRM's score of every step of the labelled programs; programs that do not fit its input are left out.
+
+    Raises:
+        DataError: the PRM splits programs in another way than the labels.
+    """
+    if prm.steps != (steps := split_settings_of(step_labels)):
+        raise DataError(f"the PRM to mix with reads programs split with {prm.steps}, the step labels were made with {steps}")
     known = {problem.question_id: problem for problem in problems}
     by_program: dict[tuple[str, int], list[StepLabel]] = defaultdict(list)
     for label in step_labels:
         by_program[label.question_id, label.solution_idx].append(label)
     scores: dict[RowKey, float] = {}
     for (question_id, solution_idx), labels in by_program.items():
-        prefixes = all_prefixes(labels, max_functions, granularity)
+        prefixes = all_prefixes(labels)
         try:
             (found,) = prm.score_prefixes(known[question_id], [prefixes]) if prefixes else ([],)
         except EncodingError:
