@@ -44,7 +44,7 @@ from dreamprm_code.selection.metrics import paired_test
 from dreamprm_code.selection.scoring import score_solutions
 from dreamprm_code.steps import cof_violations, split_program
 
-LEARNABLE = ("none", "weights", "labels")
+METHODS = ("none", "weights", "labels")
 BASE = "labels"
 
 
@@ -66,19 +66,19 @@ class Variant(NamedTuple):
     base: list[float | None]
 
 
-def train_prm(settings: Settings, learn: str) -> Path:
+def train_prm(settings: Settings, method: str) -> Path:
     """Run the training stage; returns the checkpoint."""
-    out_dir = settings.data_dir / "ablations" / learn
+    out_dir = settings.data_dir / "ablations" / method
     command = [
         sys.executable,
         str(Path(__file__).resolve().parents[1] / "train_prm.py"),
         "--config",
         str(settings.train_config),
     ]
-    command += ["--data-dir", str(settings.data_dir), "--out-dir", str(out_dir), "--learn", learn, *settings.train_flags]
+    command += ["--data-dir", str(settings.data_dir), "--out-dir", str(out_dir), "--method", method, *settings.train_flags]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise UserError(f"training with outer level {learn} failed (see above): {' '.join(command)}")
+        raise UserError(f"training with method {method} failed (see above): {' '.join(command)}")
     return out_dir / "prm"
 
 
@@ -124,8 +124,8 @@ def variants(
     random, oracle = baselines()["random"], oracle_method()
     bounds = outcomes(base_sets, [random, oracle])
     found = [Variant("bounds", name, size, bounds[name], base) for name in ("random", "oracle")]
-    for learn, checkpoint in checkpoints.items():
-        found.append(Variant("label correction", learn, size, values_of(candidates.sets(checkpoint)), base))
+    for method, checkpoint in checkpoints.items():
+        found.append(Variant("label correction", method, size, values_of(candidates.sets(checkpoint)), base))
     found += [Variant("aggregation", name, size, values_of(base_sets, name), base) for name in AGGREGATIONS]
     for granularity in ("function", "line", "program"):
         sets = candidates.sets(checkpoints[BASE], granularity)
@@ -203,7 +203,7 @@ def main(settings: Settings) -> None:
     test = settings.window_split().require("test")
     candidates = Candidates(settings, test, settings.solutions or settings.data_dir / "test_solutions.jsonl", "cof")
     plain = Candidates(settings, test, settings.plain_solutions, "plain") if settings.plain_solutions else None
-    checkpoints = {learn: train_prm(settings, learn) for learn in LEARNABLE}
+    checkpoints = {method: train_prm(settings, method) for method in METHODS}
     rows, text = table(variants(settings, candidates, checkpoints, plain), settings.seed)
     out_dir = settings.data_dir / "ablations"
     write_bytes_atomic(out_dir / "ablations.json", [json.dumps(rows, indent=1).encode(), b"\n"])
