@@ -182,9 +182,8 @@ def train_prm(settings: Settings, grade: Grade, pool: Sequence[MiniTask], held_o
         prm = PRM(model, encoder, LINES)
         roles = OutcomeSettings(inner_outcomes="train", validation_share=0.0)
         data = build_training_data(
-            [task.problem for task in tasks], labels, [], encoder, roles, has_outer=False, max_functions=LINES.max_functions,
-            granularity=LINES.granularity, seed=settings.seed,
-        )  # fmt: skip
+            [task.problem for task in tasks], labels, [], encoder, roles, has_outer=False, seed=settings.seed
+        )
         training = TrainSettings(
             learn="none", loss="mse", inner_only_steps=0, bilevel_steps=settings.prm_steps, batch_programs=64, lr=2e-3,
             schedule="cosine", eval_every=0, checkpoint_every=0, progress=settings.progress, log_to=[], device="cpu",
