@@ -13,7 +13,7 @@ CONFIG=${CONFIG:-configs/demo.yaml}
 source src/setup_env.sh
 source src/recipe_flags.sh
 if [[ $CONFIG == configs/demo.yaml && -z $other_problems ]]; then
-  python src/fetch_model.py --name smollm2-135m-instruct >/dev/null
+  python src/fetch_model.py --name qwen2.5-coder-0.5b-instruct >/dev/null
   bash data/demo/seed_run.sh "${DATA_DIR:-data/demo-run}"
 fi
 "${launcher[@]}" src/train_prm.py --config "$CONFIG" ${DATA_DIR:+--data-dir "$DATA_DIR"} "$@"

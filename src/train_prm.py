@@ -31,15 +31,16 @@ from dreamprm_code.prm import PRM
 from dreamprm_code.prm.settings import PRMSettings
 from dreamprm_code.prm.trunk import FrozenTrunk, available_bytes
 from dreamprm_code.problems.settings import RunSettings
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.sampling.file import what_is_missing
 
 
 class Settings(RunSettings, PRMSettings, MethodSettings):
     out_dir: Path | None = Field(None, description="where the results go (default: data_dir)")
-    trunk_cache: Literal["auto", "memory", "off"] = Field(
+    trunk_cache: Literal["auto", "memory", "file", "off"] = Field(
         "auto",
         description="states below the trained layers are computed once and kept: as far as half of the free memory holds them, "
-        "all, or none; changes no bit of the result",
+        "all, those and in data_dir/trunk for the next training, or none; changes no bit of the result",
     )
     shard_backbone: bool = Field(
         False, description="spread the frozen backbone over torchrun's processes (FSDP): for one that a GPU cannot hold"
@@ -83,7 +84,7 @@ def main(settings: Settings) -> None:
     out_dir = settings.out_dir or settings.data_dir
     identity = identity_of(settings)
     check_resume(out_dir / LABELS_NAME, {**settings.identity(), **identity}, remedy="give another folder with --out-dir")
-    problems, labels, solutions = read_inputs(settings.window_split(), settings.data_dir)
+    problems, labels, solutions, rollouts = read_inputs(settings.window_split(), settings.data_dir, settings.rollout_outcomes)
     for name in SAMPLED_NAMES:
         if missing := what_is_missing(settings.data_dir / name):
             print(f"train_prm: warning: {missing}")
@@ -101,6 +102,7 @@ def main(settings: Settings) -> None:
         solutions,
         prm.encoder,
         settings,
+        rollouts=rollouts,
         has_outer=settings.learn != "none",
         programs_per_tree=settings.programs_per_tree,
         max_tree_tokens=settings.max_tree_tokens,
@@ -112,10 +114,12 @@ def main(settings: Settings) -> None:
         data = mixed_with_scores(data, scores)
     if not settings.shard_backbone:  # its passes are collective, those of a trunk each process's own
         prm.model.to(device)
-        bound = {"auto": available_bytes(device) / 2, "memory": float("inf"), "off": 0.0}[settings.trunk_cache]
-        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast]).collate)
+        bound = {"memory": float("inf"), "off": 0.0}.get(settings.trunk_cache, available_bytes(device) / 2)
+        folder = settings.data_dir / "trunk" if settings.trunk_cache == "file" else None
+        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast], folder).collate)
     if settings.scaled:
-        prm.model.fit_scale(data.collate([unit.item]) for unit in (*data.inner, *data.outer))
+        units = progress_bar((*data.inner, *data.outer), desc="states", unit="tree", disable=not settings.progress)
+        prm.model.fit_scale(data.collate([unit.item]) for unit in units)
     result = train(settings, data, out_dir, prm.model, identity)
     if result.is_first_process or settings.shard_backbone:
         prm.save_pretrained(out_dir / "prm")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from builders.rows import make_problem
 from builders.tokenizers import byte_tokenizer
-from builders.training import labels, solution
+from builders.training import PROGRAM, labels, solution
 from dreamprm_code.bilevel import OutcomeSettings, TrainingData, build_training_data
 from dreamprm_code.bilevel.data import sides_of
 from dreamprm_code.bilevel.units import DataError
 from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.records import Rollout, Verdict
 
 TRAIN, META = [f"t{index}" for index in range(5)], [f"m{index}" for index in range(24)]
 
@@ -20,7 +23,7 @@ def encoder() -> StepEncoder:
     return StepEncoder(byte_tokenizer({"pad_token": "<pad>", "eos_token": "<eos>", "step": "<step>"}))
 
 
-def data_of(encoder: StepEncoder, *, one_step: bool = False, **settings) -> TrainingData:
+def data_of(encoder: StepEncoder, *, one_step: bool = False, rollouts: Sequence[Rollout] = (), **settings) -> TrainingData:
     """Five training programs of three steps (or, the first, of one), two programs for each of 24 meta problems."""
     rows = [row for index, name in enumerate(TRAIN) for row in labels(name, index)]
     if one_step:
@@ -28,7 +31,24 @@ def data_of(encoder: StepEncoder, *, one_step: bool = False, **settings) -> Trai
         rows = [alone, *rows[3:]]
     problems = [make_problem(name, contest_date="2024-01-05") for name in (*TRAIN, *META)]
     solutions = [solution(name, index, index == 0) for name in META for index in range(2)]
-    return build_training_data(problems, rows, solutions, encoder, OutcomeSettings(**settings))
+    return build_training_data(problems, rows, solutions, encoder, OutcomeSettings(**settings), rollouts=rollouts)
+
+
+def rollout(index: int, passed: bool | None, question_id: str = "t1", solution_idx: int = 1, n: int | None = None) -> Rollout:
+    """A completion of the training program's first function."""
+    code = PROGRAM.format(n=index if n is None else n)
+    return Rollout(
+        question_id=question_id,
+        solution_idx=solution_idx,
+        step_idx=0,
+        rollout_idx=index,
+        output=f"```python\n{code}```",
+        code=code,
+        keeps_prefix=index != 7,
+        finish_reason="stop",
+        passed=passed,
+        verdict=None if passed is None else Verdict.PASSED if passed else Verdict.WRONG_ANSWER,
+    )
 
 
 def problems_of(units) -> set[str]:
@@ -76,6 +96,20 @@ def test_outcomes_at_every_prefix_stand_beside_the_labels_and_judge_as_whole_pro
     assert {unit.outcomes for unit in data.outer if unit.question_id == name} == {(1.0, 0.0)}
     assert all(len(unit.outcomes) == unit.num_programs for unit in (*data.outer, *data.validation))
     assert data.counts["inner_outcome_terms"] == 3 * (5 + data.counts["inner_meta_outcomes"])
+
+
+def test_rollouts_are_outcomes_of_whole_programs_once_each(encoder):
+    """Three programs that differ, one twice, one ungraded: each graded one is read at its end, in the inner level alone."""
+    rows = [rollout(5, True), rollout(6, False), rollout(7, True), rollout(8, True, n=5), rollout(9, None)]
+    roles = {"inner_outcomes": "both", "outer_outcomes": "both", "both_levels": True, "outcome_prefixes": "every"}
+    plain, data = data_of(encoder, **roles), data_of(encoder, rollouts=rows, rollout_outcomes=True, **roles)
+    assert data.counts["inner_rollout_outcomes"] == 3 and "inner_rollout_outcomes" in plain.counts
+    (before,), (after,) = ([unit for unit in side.inner if unit.question_id == "t1"] for side in (plain, data))
+    assert after.rows == before.rows and after.outcomes == (*before.outcomes, 1.0, 0.0, 1.0) and after.num_programs == 4
+    assert [unit.outcomes for unit in data.outer] == [unit.outcomes for unit in plain.outer]
+    assert data_of(encoder, rollouts=rows, **roles).counts["inner_rollout_outcomes"] == 0
+    with pytest.raises(DataError, match="problem t1, program 3, which has no step labels"):
+        data_of(encoder, rollouts=[rollout(5, True, solution_idx=3)], rollout_outcomes=True)
 
 
 def test_a_program_of_one_step_is_an_outcome(encoder):

@@ -104,6 +104,7 @@ UNREAD = CandidateSet(
         (baselines()["shortest"], 1),
         (baselines()["longest"], 0),
         (baselines()["logprob"], 0),
+        (baselines()["prm_logprob"], 1),
     ],
 )
 def test_what_was_not_read_and_what_is_no_program_is_the_last_choice(method: Method, chosen: int) -> None:
@@ -116,6 +117,16 @@ def test_a_program_that_was_read_comes_before_one_that_was_not_whatever_its_scor
     keys = prm_method("log_odds").keys(UNREAD)
     assert keys[0] == keys[3] < keys[1] < keys[2]
     assert evaluate([UNREAD]).pool.num_unread == 2
+
+
+def test_score_and_log_likelihood_count_alike_whatever_their_scales() -> None:
+    """Scores 0.2, 0.3, 0.4 are -1, 0, 1 in units of 0.0816; log-likelihoods -9, -3, -3 are -1.41, 0.71, 0.71."""
+    candidates = [
+        Candidate(i, None, (s,), mean_logprob=p, num_characters=9) for i, (s, p) in enumerate([(0.4, -9), (0.3, -3), (0.2, -3)])
+    ]
+    assert baselines()["prm_logprob"].keys(CandidateSet("q", "easy", tuple(candidates))) == pytest.approx(
+        [1.5**0.5 - 2**0.5, 0.5**0.5, 0.5**0.5 - 1.5**0.5]
+    )
 
 
 def test_a_random_choice_has_no_selection_row() -> None:

@@ -4,7 +4,8 @@ There are two kinds of scored step: *labelled* steps (those of training programs
 whole programs with their unit-test *outcome* (meta programs, and the training programs' last steps).
 
 * inner level: the labelled steps and, beside the paper, the outcomes that ``inner_outcomes`` names, each at the whole program
-  or (``outcome_prefixes``) at every prefix of it;
+  or (``outcome_prefixes``) at every prefix of it; and with ``rollout_outcomes`` the rollouts behind the labels, for each is a
+  graded program too (the whole program only: at its prefix it is in the label already);
 * outer level: the outcomes that ``outer_outcomes`` names (the paper: meta programs);
 * validation: the meta programs of some problems, kept out of both levels; they choose the checkpoint.
 
@@ -18,8 +19,9 @@ Labelled steps of such problems stay in the batches.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dreamprm_code.bilevel.settings import PUBLISHED_ROLES, OutcomeSettings
@@ -28,11 +30,13 @@ from dreamprm_code.labels import split_settings_of
 from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import StepTokens, build_tree, collate
-from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.records import Problem, Rollout, Solution, StepLabel
+from dreamprm_code.steps import StepSettings
 
 OUTCOME_COUNTS = (
     "inner_train_outcomes",
     "inner_meta_outcomes",
+    "inner_rollout_outcomes",
     "outer_train_outcomes",
     "outer_meta_outcomes",
     "validation_outcomes",
@@ -129,6 +133,7 @@ def build_training_data(
     encoder: StepEncoder,
     roles: OutcomeSettings = PUBLISHED_ROLES,
     *,
+    rollouts: Sequence[Rollout] = (),
     has_outer: bool = True,
     programs_per_tree: int = 8,
     max_tree_tokens: int = 8192,
@@ -137,7 +142,8 @@ def build_training_data(
     """Encode rows of the files into units; ``roles`` says which outcomes serve where, ``has_outer`` whether a level will learn.
 
     Meta programs without a verdict or without code are dropped and counted, and so are programs whose code does not fit the
-    encoder's ``max_length``. Meta programs are split as those of the labels were.
+    encoder's ``max_length``. Other programs are split as those of the labels were. ``rollouts`` are read with
+    ``rollout_outcomes`` alone; equal programs of one problem count once.
 
     Raises:
         LabelError: there are no labels, or they were made with different splits.
@@ -193,6 +199,11 @@ def build_training_data(
         mc_value += [label.mc_value for label in middle if label.mc_value is not None]
         num_rollouts += [label.num_rollouts for label in middle]
 
+    if roles.rollout_outcomes:
+        for question_id, sequence, outcome in _read_rollouts(rollouts, by_program, known, encoder, steps):
+            counts["inner_rollout_outcomes"] += 1
+            inner[question_id].append(_Program([]).with_outcome([sequence], outcome))
+
     usable: dict[str, list[Solution]] = defaultdict(list)
     for solution in sorted(meta_solutions, key=lambda solution: solution.key):
         if solution.passed is None:
@@ -243,6 +254,35 @@ def build_training_data(
         collate=collate,
         counts=dict(sorted(counts.items())),
     )
+
+
+def _read_rollouts(
+    rollouts: Sequence[Rollout],
+    programs: Container[tuple[str, int]],
+    known: Mapping[str, Problem],
+    encoder: StepEncoder,
+    steps: StepSettings,
+) -> Iterator[tuple[str, StepTokens, float]]:
+    """Problem, whole program and outcome of each graded rollout, of those that the encoder takes; one of equal ones.
+
+    Raises:
+        DataError: a rollout is of a program without step labels.
+    """
+    seen = set()
+    for rollout in sorted(rollouts, key=lambda rollout: rollout.key):
+        if (rollout.question_id, rollout.solution_idx) not in programs:
+            raise DataError(
+                f"a rollout of problem {rollout.question_id}, program {rollout.solution_idx}, which has no step labels: "
+                "rollouts.jsonl and step_labels.jsonl are of different runs"
+            )
+        if rollout.passed is None or not rollout.code.strip() or (rollout.question_id, rollout.code) in seen:
+            continue
+        seen.add((rollout.question_id, rollout.code))
+        with contextlib.suppress(EncodingError):
+            sequences = encoder.encode_program(
+                known[rollout.question_id], rollout.code, steps.max_functions, steps.granularity, rollout.language
+            )
+            yield rollout.question_id, sequences[-1], float(rollout.passed)
 
 
 def _check_problems(known: Mapping[str, Problem], step_labels: Sequence[StepLabel], meta: Sequence[Solution]) -> None:

@@ -12,7 +12,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems.splits import Split
-from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.records import Problem, Rollout, Solution, StepLabel
 
 LABELS_NAME = "corrected_labels.jsonl"
 INPUT_NAMES = ("step_labels.jsonl", "meta_solutions.jsonl")
@@ -29,14 +29,16 @@ DROPPED = (
 
 
 class Inputs(NamedTuple):
-    """Problems of both sides, step labels of the training problems and programs of the meta problems."""
+    """Problems of both sides, step labels of the training problems, programs of the meta problems; the labels' rollouts, if
+    they are read."""
 
     problems: list[Problem]
     labels: list[StepLabel]
     solutions: list[Solution]
+    rollouts: list[Rollout]
 
 
-def read_inputs(split: Split, data_dir: Path) -> Inputs:
+def read_inputs(split: Split, data_dir: Path, with_rollouts: bool = False) -> Inputs:
     """The rows of a run's folder, each on its side of the split.
 
     Raises:
@@ -51,7 +53,8 @@ def read_inputs(split: Split, data_dir: Path) -> Inputs:
         if outside := sorted({row.question_id for row in rows} - {problem.question_id for problem in sides[side]}):
             where = split.place_of(outside[0])
             raise UserError(f"{path}: problem {outside[0]} is {where}, not in the part '{side}' ({len(outside)} such problems)")
-    return Inputs([*sides["train"], *sides["meta"]], labels, solutions)
+    rollouts = read_rows(data_dir / "rollouts.jsonl", Rollout) if with_rollouts else []
+    return Inputs([*sides["train"], *sides["meta"]], labels, solutions, rollouts)
 
 
 def write_labels(
@@ -86,11 +89,13 @@ def write_labels(
 
 def rows_used(counts: Mapping[str, int]) -> str:
     """How many labels and programs with outcomes were used on each side."""
-    train, meta = counts["inner_train_outcomes"], counts["inner_meta_outcomes"]
+    train, meta, rollouts = (counts[f"inner_{kind}_outcomes"] for kind in ("train", "meta", "rollout"))
     inner = f"{counts['inner_labels']} step labels"
     if train + meta:
-        everywhere = " at every prefix" if counts["inner_outcome_terms"] > train + meta else ""
+        everywhere = " at every prefix" if counts["inner_outcome_terms"] > train + meta + rollouts else ""
         inner += f", {train} + {meta} outcomes (train + meta){everywhere}"
+    if rollouts:
+        inner += f", {rollouts} rollouts"
     train, meta = counts["outer_train_outcomes"], counts["outer_meta_outcomes"]
     outer = f"{train} + {meta} outcomes (train + meta)" if train else f"{meta} meta outcomes"
     return f"inner: {inner}; outer: {outer}; validation: {counts['validation_outcomes']} meta outcomes"

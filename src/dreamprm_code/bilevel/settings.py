@@ -143,6 +143,11 @@ class OutcomeSettings(FrozenSettings):
     outcome_prefixes: Literal["whole", "every"] = Field(
         "whole", description="what the inner level fits to an outcome: the whole program, or each of its prefixes"
     )
+    rollout_outcomes: bool = Field(
+        False,
+        description="rollouts.jsonl holds whole graded programs: those of the training programs' prefixes are outcomes of the "
+        "inner level too",
+    )
     outer_outcomes: Literal["meta", "train", "both"] = Field(
         "meta", description="outcomes that the outer level reads: of meta programs, of the training programs"
     )

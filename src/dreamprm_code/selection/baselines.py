@@ -8,6 +8,8 @@ A :class:`Method` gives a key per candidate (see ``best_of_n``):
 ``shortest``         the shortest program (in characters)
 ``longest``          the longest program
 ``logprob``          the highest mean log-probability of the answer's tokens under the policy
+``prm_logprob``      the PRM's score and the mean log-probability together: each standardised over the problem's candidates,
+                     then added
 ``orm``              the last step's score only: the model as an outcome reward model
 ``public``           passes the public tests; ties at random
 ``public_prm``       passes the public tests, then the PRM's score
@@ -24,6 +26,7 @@ tests could not be run counts as failing them.
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -70,6 +73,7 @@ def baselines(aggregation: str = DEFAULT_AGGREGATION) -> dict[str, Method]:
         Method("shortest", "shortest program", _each(lambda c: -c.num_characters if c.num_characters else -math.inf)),
         Method("longest", "longest program", _each(lambda c: c.num_characters)),
         Method("logprob", "mean log-likelihood", _each(_logprob), reads="mean_logprob"),
+        Method("prm_logprob", "PRM + log-likelihood", lambda s: _together(s, score), any_subset=False, reads="mean_logprob"),
         Method("orm", "ORM (last step)", _each(lambda c: _score(c, "last"))),
         Method("public", "public tests", _each(lambda c: c.public_passed is True), reads="public_passed"),
         Method("public_prm", "public tests, PRM", _each(lambda c: (c.public_passed is True, score(c))), reads="public_passed"),
@@ -127,6 +131,19 @@ def _score(candidate: Candidate, aggregation: str) -> float:
 
 def _logprob(candidate: Candidate) -> float:
     return -math.inf if candidate.mean_logprob is None or not candidate.num_characters else candidate.mean_logprob
+
+
+def _together(candidate_set: CandidateSet, score: Callable[[Candidate], float]) -> list[float]:
+    """The sum of two standard scores; a candidate that lacks one of the two values comes last."""
+    pairs = [(score(candidate), _logprob(candidate)) for candidate in candidate_set.candidates]
+    known = [pair for pair in pairs if min(pair) > -math.inf]
+    keys = iter(sum(columns) for columns in zip(*map(_standardised, zip(*known, strict=True)), strict=True))
+    return [next(keys) if min(pair) > -math.inf else -math.inf for pair in pairs]
+
+
+def _standardised(values: Sequence[float]) -> list[float]:
+    mean, spread = statistics.fmean(values), statistics.pstdev(values)
+    return [(value - mean) / spread if spread > 0 else 0.0 for value in values]
 
 
 def _cluster_weights(candidate_set: CandidateSet, weight: Callable[[Candidate], float]) -> list[float]:
