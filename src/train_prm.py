@@ -118,7 +118,7 @@ def main(settings: Settings) -> None:
         folder = settings.data_dir / "trunk" if settings.trunk_cache == "file" else None
         data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast], folder).collate)
     if settings.scaled:
-        units = progress_bar((*data.inner, *data.outer), desc="states", unit="tree", disable=not settings.progress)
+        units = progress_bar(iterable=(*data.inner, *data.outer), desc="states", unit="tree", disable=not settings.progress)
         prm.model.fit_scale(data.collate([unit.item]) for unit in units)
     result = train(settings, data, out_dir, prm.model, identity)
     if result.is_first_process or settings.shard_backbone:

@@ -1,5 +1,7 @@
 """The frozen part of a PRM is computed once per tree, and remembering it changes no bit."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.autograd import forward_ad
@@ -8,6 +10,7 @@ from torch.func import functional_call
 from builders.models import tiny_model
 from builders.programs import ONE_STEP, OTHER_END, TWO_STEPS
 from builders.rows import make_problem
+from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.model import PRMModel, freeze_lower_layers
 from dreamprm_code.prm.readout import Reading
@@ -88,6 +91,35 @@ def test_what_is_frozen_is_computed_once_per_tree(trees, trained_layers):
     assert calls == [3] * (4 - trained_layers) + [above] * trained_layers
     rows = [len(tree.read_at_S) if trained_layers == 0 else tree.num_tokens for tree in trees]
     assert trunk.num_bytes == sum(rows) * 64 * 4
+
+
+@pytest.mark.parametrize("trained_layers", [0, 2])
+def test_a_folder_gives_another_training_the_same_bits_and_other_models_nothing(trees, trained_layers, tmp_path):
+    def losses(folder: Path | None, **change) -> tuple[list[torch.Tensor], int]:
+        model = make_model(trained_layers, **change)
+        calls = []
+        model.decoder.layers[0].register_forward_hook(lambda *_: calls.append(1))
+        return train(model, trees, FrozenTrunk(model, folder=folder).collate), len(calls)
+
+    (plain, _), (first, computed), (second, again) = losses(None), losses(tmp_path), losses(tmp_path)
+    assert (computed, again) == (3, 0)
+    for one, other, third in zip(plain, first, second, strict=True):
+        assert torch.equal(one, other) and torch.equal(one, third)
+    if trained_layers == 0:
+        assert losses(tmp_path, readout="last")[1] == 3
+    for path in tmp_path.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"cannot be read .*delete it, it is computed again"):
+        losses(tmp_path)
+
+
+def test_one_other_weight_is_another_trunk(trees, tmp_path):
+    for change in (0.0, 1e-3):
+        model = make_model(0)
+        with torch.no_grad():
+            model.decoder.layers[1].mlp.up_proj.weight[0, 0] += change
+        FrozenTrunk(model, folder=tmp_path).collate(trees)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_memory_is_bounded(trees):

@@ -87,9 +87,9 @@ def run_with(config, **changes) -> tuple[dict, list[CorrectedLabel]]:
 
 def test_outcomes_inside_are_counted_by_kind_and_never_in_the_label_table(config, capsys):
     counts, rows = run_with(config, inner_outcomes="both", inner_share=0.6, validation_share=0.0, pair_weight=0.5)
-    used = {name: count for name, count in counts.items() if name.endswith("_outcomes") or name == "inner_labels"}
+    used = {name: n for name, n in counts.items() if name.endswith("_outcomes") or name == "inner_labels"}
     inner_meta, outer_meta = used.pop("inner_meta_outcomes"), used.pop("outer_meta_outcomes")
-    assert used == {"inner_labels": 8, "inner_train_outcomes": 4, "outer_train_outcomes": 0, "validation_outcomes": 0}
+    assert {name: n for name, n in used.items() if n} == {"inner_labels": 8, "inner_train_outcomes": 4}
     assert inner_meta + outer_meta == 6 and inner_meta in (2, 4)  # whole problems of two programs
     assert len(rows) == 8 and all(row.step_idx < 2 for row in rows)
     said = f"inner: 8 step labels, 4 + {inner_meta} outcomes (train + meta); outer: {outer_meta} meta outcomes; validation: 0"

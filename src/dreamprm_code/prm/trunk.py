@@ -2,35 +2,53 @@
 
 Where training moves LoRA in the last j layers only, the hidden states below them are the same in every epoch; where it moves
 the head alone, so is all that the head reads. :class:`FrozenTrunk` stands in the place of ``collate``: it gives the batch what
-it remembers of its trees, computing what it does not, and the model goes on from there. Each tree's states are computed in a
-pass of their own, kept or not, so that remembering changes no bit of any result.
+it remembers of its trees, in memory or in a folder, computing what it does not, and the model goes on from there. Each tree's
+states are computed in a pass of their own, kept or not, so that remembering changes no bit of any result.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.prm.model import PRMModel
 from dreamprm_code.prm.trees import TokenTree, TreeBatch, collate
+
+SAMPLED_VALUES = 4096
+"""Of each parameter, evenly spaced: enough to tell two models apart."""
 
 
 class FrozenTrunk:
     """What is below the trained layers of ``model``, at most ``max_bytes`` of it in memory, on the model's device.
 
     Parameters must be frozen (or not) before and stay so. ``autocast`` is the mixed precision in which the model is trained.
+    With a ``folder`` what was computed is kept there too, one safetensors file for each tree, under the names of the frozen
+    parameters and of the tree: another training on the same programs, or the same one after a kill, reads it from there.
     """
 
-    def __init__(self, model: PRMModel, max_bytes: float = float("inf"), autocast: torch.dtype | None = None):
+    def __init__(
+        self,
+        model: PRMModel,
+        max_bytes: float = float("inf"),
+        autocast: torch.dtype | None = None,
+        folder: Path | None = None,
+    ):
         self.model, self.max_bytes, self.autocast = model, max_bytes, autocast
         self.layers = num_frozen_layers(model)
         self.head_only = self.layers == len(model.decoder.layers)
         self.num_bytes = 0
+        self.folder = folder and folder / self._name_of_the_trunk()
         self._kept: dict[int, tuple[TokenTree, Tensor]] = {}  # by the tree's id, which stays its own while it is kept here
 
     def collate(self, trees: Sequence[TokenTree]) -> TreeBatch:
@@ -44,12 +62,39 @@ class FrozenTrunk:
     def _of(self, tree: TokenTree) -> Tensor:
         if id(tree) in self._kept:
             return self._kept[id(tree)][1]
-        found = self._compute(tree)
+        found = (
+            self._compute(tree)
+            if self.folder is None
+            else self._read_or_compute(self.folder / f"{_name_of(tree)}.safetensors", tree)
+        )
         size = found.numel() * found.element_size()
         if self.num_bytes + size <= self.max_bytes:
             self._kept[id(tree)] = (tree, found)
             self.num_bytes += size
         return found
+
+    def _read_or_compute(self, path: Path, tree: TokenTree) -> Tensor:
+        if path.exists():
+            try:
+                return load_file(path, device=str(self.model.device))["states"]
+            except (OSError, SafetensorError, KeyError) as error:
+                raise UserError(f"{path}: cannot be read ({error}); delete it, it is computed again") from None
+        found = self._compute(tree)
+        write_bytes_atomic(path, [save({"states": found.cpu().contiguous()})])
+        return found
+
+    def _name_of_the_trunk(self) -> str:
+        """Which states these are: the text of every setting that decides them, and a sample of every frozen parameter."""
+        model = self.model
+        reading = model.reading if self.head_only else None
+        digest = hashlib.sha256(f"{self.layers} {reading} {self.autocast} {model.decoder.config.to_json_string()}".encode())
+        for name, parameter in model.backbone.named_parameters():
+            sample = parameter.detach().flatten()[:: max(1, parameter.numel() // SAMPLED_VALUES)]
+            if not parameter.requires_grad:
+                digest.update(
+                    f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + sample.float().cpu().numpy().tobytes()
+                )
+        return digest.hexdigest()[:16]
 
     @torch.no_grad()
     def _compute(self, tree: TokenTree) -> Tensor:
@@ -63,6 +108,13 @@ class FrozenTrunk:
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def _name_of(tree: TokenTree) -> str:
+    digest = hashlib.sha256()
+    for array in (tree.token_ids_T, tree.depths_T, tree.ends_T, tree.read_at_S, tree.spans_S3, tree.separators_T):
+        digest.update(b"none" if array is None else f"{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def available_bytes(device: torch.device) -> int:
