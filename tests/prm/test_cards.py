@@ -90,7 +90,7 @@ def test_the_chat_template_gives_our_token_ids_on_all_demo_programs(root, demo):
         if not problem.starter_code:
             chat[0]["content"] = f"{problem.question_title}\n\n{problem.question_content}"
             assert ids_of(encoder.tokenizer, chat) == one_step
-    assert len(demo) == 192 and several > 40
+    assert len(demo) > 150 and several > 40
 
 
 @pytest.mark.parametrize("program", ODD_PROGRAMS)
