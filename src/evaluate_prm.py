@@ -12,7 +12,6 @@ table.tex, figures and report.html.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -27,11 +26,7 @@ from dreamprm_code.jsonl import write_rows
 from dreamprm_code.labels import split_settings_of
 from dreamprm_code.manifest import git_commit, write_manifest
 from dreamprm_code.prm import PRM
-from dreamprm_code.problems import iter_problems
-from dreamprm_code.problems.livecodebench import problems_of_results
-from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.problems.settings import RunSettings
-from dreamprm_code.records import Problem
 from dreamprm_code.report.evaluation_report import EvaluationReport, headline, write_evaluation_report
 from dreamprm_code.report.tables import to_markdown
 from dreamprm_code.report.training_part import read_training_part
@@ -39,6 +34,7 @@ from dreamprm_code.sampling.file import what_is_missing
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.candidates import candidate_sets
 from dreamprm_code.selection.evaluation import DEFAULT_SWEEP, evaluate
+from dreamprm_code.selection.pool import read_pool
 from dreamprm_code.selection.scoring import Scorer
 from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
@@ -88,24 +84,12 @@ def main(settings: Settings) -> None:
     solutions_path = settings.solutions or settings.data_dir / "test_solutions.jsonl"
     if not checkpoint.exists():
         raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
-    solutions = list(iter_programs(solutions_path))
     if missing := what_is_missing(solutions_path):
         print(f"evaluate_prm: warning: {missing}")
     training = read_training_part(settings.data_dir, out_dir, settings.train_programs)
-    wanted = {solution.question_id for solution in (*solutions, *training.solutions)}
-    problems, train_problems, known = split_problems(settings, wanted, solutions_path)
-    in_test = {problem.question_id for problem in problems}
-    candidates = [solution for solution in solutions if solution.question_id in in_test]
-    unknown = [solution.question_id for solution in solutions if solution.question_id not in known]
-    if not candidates and len(unknown) == len(solutions) > 0:
-        raise UserError(f"{solutions_path}: its problems are unknown ({unknown[0]!r} ...): not among {settings.problems}")
-    if not candidates:
-        raise UserError(
-            f"{solutions_path}: no candidate belongs to a problem of the test part; check problems and windows (or split_file)"
-        )
-    if all(solution.passed is None for solution in candidates):
-        raise UserError(f"{solutions_path}: no candidate has a verdict; grade them with src/grade.py, and name its output")
-    training = training.among(train_problems)
+    pool = read_pool(settings, solutions_path, {row.question_id for row in training.solutions})
+    problems, candidates = pool.problems, pool.candidates
+    training = training.among(pool.train_problems)
 
     def open_prm() -> PRM:
         return PRM.from_pretrained(checkpoint, settings.base_model, gguf_file=settings.gguf_file, device=settings.device)
@@ -121,8 +105,8 @@ def main(settings: Settings) -> None:
     counts.update(
         problems=len(sets),
         candidates=len(candidates),
-        candidates_outside_the_test_window=len(solutions) - len(candidates) - len(unknown),
-        candidates_of_unknown_problems=len(unknown),
+        candidates_outside_the_test_window=pool.num_outside,
+        candidates_of_unknown_problems=pool.num_unknown,
         candidates_not_graded=evaluation.pool.num_ungraded,
         problems_with_fewer_candidates=evaluation.pool.num_fewer,
         unparsable=sum(
@@ -139,7 +123,7 @@ def main(settings: Settings) -> None:
         training = replace(training, step_labels=(), solutions=(), problems=())
     if training.solutions:
         where = out_dir / "train_scores.jsonl", settings.data_dir / "cof_solutions.jsonl"
-        training = replace(training, scores=scorer.score(train_problems, training.solutions, *where, **made_by)[0])
+        training = replace(training, scores=scorer.score(pool.train_problems, training.solutions, *where, **made_by)[0])
     details = {"checkpoint": str(checkpoint), "candidates": str(solutions_path)}
     details |= {"problems": settings.problems or str(solutions_path)}
     details |= {"aggregation": settings.aggregation, "seed": str(settings.seed), "commit": git_commit() or "unknown"}
@@ -152,29 +136,12 @@ def main(settings: Settings) -> None:
     print("\n".join(headline(evaluation)))
     print(
         f"evaluate_prm: {len(candidates)} candidates of {len(sets)} problems; "
-        f"{counts['candidates_outside_the_test_window']} outside the test window, {len(unknown)} of unknown problems, "
-        f"{counts['no_code']} without a program, "
-        f"{counts['too_long']} too long for the PRM, {evaluation.pool.num_ungraded} not graded; {page}"
+        f"{pool.num_outside} outside the test window, {pool.num_unknown} of unknown problems, "
+        f"{counts['no_code']} without a program, {counts['too_long']} too long for the PRM, "
+        f"{evaluation.pool.num_ungraded} not graded; {page}"
     )
     if missing := sum(row.public_passed is None and row.passed is not None for row in candidates):
         print(f"evaluate_prm: {missing} candidates lack their result on the public tests; --run-public-tests finds it out")
-
-
-def split_problems(settings: Settings, wanted: set[str], results: Path) -> tuple[list[Problem], list[Problem], set[str]]:
-    """The wanted test and training problems, and the question_ids of all that are known; other problems are not held. Without a
-    split every problem is a test problem."""
-    if settings.problems is None:
-        if results.suffix != ".json":
-            raise UserError(f"set 'problems' (--problems): {results} is no results file, which would hold them")
-        rows: Iterable[Problem] = problems_of_results(results)
-    else:
-        rows = iter_problems(settings.problems, settings.release)
-    if not settings.windows and settings.split_file is None:
-        test = [row for row in rows if row.question_id in wanted]
-        return test, [], {row.question_id for row in test}
-    split = settings.window_split(wanted, rows)
-    has_strangers = "test" in split and not wanted <= split.known  # if nothing else is left, the caller says so
-    return split["test"] if has_strangers else split.require("test"), split.get("train", []), split.known
 
 
 if __name__ == "__main__":
