@@ -140,8 +140,8 @@ def main(settings: Settings) -> None:
         f"{counts['no_code']} without a program, {counts['too_long']} too long for the PRM, "
         f"{evaluation.pool.num_ungraded} not graded; {page}"
     )
-    if missing := sum(row.public_passed is None and row.passed is not None for row in candidates):
-        print(f"evaluate_prm: {missing} candidates lack their result on the public tests; --run-public-tests finds it out")
+    if num_untested := sum(row.public_passed is None and row.passed is not None for row in candidates):
+        print(f"evaluate_prm: {num_untested} candidates lack their result on the public tests; --run-public-tests finds it out")
 
 
 if __name__ == "__main__":

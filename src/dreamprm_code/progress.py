@@ -17,7 +17,7 @@ _LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {elapsed} gone, {remaining} left{po
 class _Lines(tqdm):
     """tqdm's counts as whole lines, none before there is something to tell."""
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+    def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         if self.n > self.initial:
             print(str(self) if msg is None else msg, file=self.fp, flush=True)
         return True
@@ -26,7 +26,7 @@ class _Lines(tqdm):
         if not self.disable:
             self.display()
             self.disable = True
-            self._decr_instances(self)
+            type(self)._decr_instances(self)  # type: ignore[attr-defined]  # tqdm's own bookkeeping; its types leave it out
 
 
 def progress_bar(**settings: Any) -> tqdm:

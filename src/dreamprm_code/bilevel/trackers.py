@@ -42,7 +42,7 @@ class Trackers:
         self._open: list[Any] = []
         if not names:
             return
-        from accelerate import tracking
+        from accelerate import tracking  # type: ignore[import-untyped]
 
         # its own logger wants accelerate's process state, which would set up devices and threads once more
         vars(tracking)["logger"] = logging.getLogger(tracking.__name__)

@@ -163,8 +163,9 @@ def sample_and_grade(
 ) -> dict[str, Any]:
     """:func:`run_sampling` with the policy and the grader of the settings; ``say`` is told the isolation level and what is
     likely to go wrong."""
-    for line in settings.warnings() if say is not None and num_rows else ():
-        say(f"warning: {line}")
+    if say is not None and num_rows:
+        for line in settings.warnings():
+            say(f"warning: {line}")
     graders = settings.grader_settings(settings.grade_workers, keep_outputs=keep_outputs, languages=(settings.language,))
     state_path = file.path.with_suffix(".batches.json")
     openers = partial(open_policy, settings, file.account, state_path), partial(open_grader, graders, say=say)
