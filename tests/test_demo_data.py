@@ -1,4 +1,4 @@
-"""The bundled problems: enough, split by date, made from their sources, and solved by their reference programs."""
+"""The bundled problems: enough, split by a file, made from their sources, and solved by their reference programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dreamprm_code import problems
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GradeRequest
 from dreamprm_code.jsonl import read_rows
-from dreamprm_code.problems import load_problems, split_by_windows, windows_from
+from dreamprm_code.problems import load_problems, split_by_file
 from dreamprm_code.records import Solution, Verdict
 from dreamprm_code.steps import cof_violations, split_program
 
@@ -33,14 +33,18 @@ def test_the_bundled_files_are_what_their_sources_give(root, tmp_path):
         assert (tmp_path / name).read_bytes() == (root / "data" / "demo" / name).read_bytes()
 
 
-def test_every_window_of_the_demo_has_problems_of_every_difficulty(root, demo):
-    windows = windows_from(read_config(root / "configs" / "demo.yaml")["shared"]["windows"])
-    split = split_by_windows(demo, windows)
-    assert {name: len(rows) for name, rows in split.items()} == {"train": 18, "meta": 12, "test": 18}
-    assert split.num_outside == 0
+def test_every_part_of_the_demo_has_problems_of_every_difficulty_and_some_that_the_policy_solves_now_and_then(root, demo):
+    split = split_by_file(demo, root / read_config(root / "configs" / "demo.yaml")["shared"]["split_file"])
+    assert {name: len(rows) for name, rows in split.items()} == {"train": 86, "meta": 36, "test": 74}
+    assert split.num_outside == 27
     for rows in split.values():
         assert {problem.difficulty for problem in rows} == {"easy", "medium", "hard"}
         assert any(problem.is_functional for problem in rows)
+    passes: dict[str, list[bool]] = {}
+    for row in read_rows(root / "data/demo/sampled/test_solutions.jsonl", Solution):
+        passes.setdefault(row.question_id, []).append(bool(row.passed))
+    assert passes.keys() == {problem.question_id for problem in split["test"]}
+    assert sum(0.1 <= sum(own) / len(own) <= 0.9 for own in passes.values()) > len(passes) / 2
 
 
 def test_every_problem_has_public_and_private_tests_that_no_constant_answer_passes(demo):
