@@ -1,4 +1,4 @@
-# Sourced by every recipe: leaves `python` as an interpreter that has what the requirements files pin.
+# Sourced by every recipe: leaves `python` as an interpreter that has what the requirements files pin (requirements-rl.txt is an extra).
 #
 # An active virtual or conda environment that fits is used as it is. Otherwise .venv is made (or completed) in the
 # repository. Python 3.11 or newer is needed; PYTHON names one where `python3.11` and `python3` are not it.
@@ -6,7 +6,7 @@
 _root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 _fits() { # does this interpreter have every pinned package?
-  "$1" - "$_root"/requirements*.txt 2>/dev/null <<'PY'
+  "$1" - "$_root"/requirements{,-tests,-betty}.txt 2>/dev/null <<'PY'
 import importlib.metadata, sys
 sys.version_info >= (3, 11) or sys.exit(1)
 for name in sys.argv[1:]:
