@@ -159,7 +159,7 @@ def run_language_attacks(attacks: list[LanguageAttack], folder: Path) -> tuple[d
     folder.chmod(0o777)
     (folder / "keep").write_text("untouched")
     settings = GraderSettings(
-        languages=("cpp", "javascript"), build_cpu_limit_s=2, build_memory_limit_mb=512, isolation="namespaces", **LIMITS
+        languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, isolation="namespaces", **LIMITS
     )
     with socket.create_server(("127.0.0.1", 0)) as server, Grader(settings) as grader:
         requests = []
