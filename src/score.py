@@ -12,7 +12,6 @@ first, with the score of every step; --out writes them as rows. --server scores 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,7 @@ from pydantic import Field
 
 from cli import read_config, run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import write_rows
+from dreamprm_code.jsonl import parse_line, write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.folders import CheckpointError
 from dreamprm_code.prm.folders import read_config as read_checkpoint
@@ -159,20 +158,12 @@ def read_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Nam
             rows = [(STDIN, {"code": text})] if text.strip() else []
         else:
             rows = [
-                (f"{STDIN}:{number}", _row(line, number)) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+                (f"{STDIN}:{number}", parse_line(line, STDIN, number))
+                for number, line in enumerate(text.splitlines(), 1)
+                if line.strip()
             ]
         for count, (where, row) in enumerate(rows):
             yield Named(where, _solution(row, shared, count, where))
-
-
-def _row(line: str, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{STDIN}:{number}: not valid JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise UserError(f"{STDIN}:{number}: not a JSON object")
-    return row
 
 
 def _solution(row: dict[str, Any], shared: Problem | None, number: int, where: str) -> Solution:

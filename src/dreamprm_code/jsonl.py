@@ -28,7 +28,12 @@ class JsonlError(UserError):
     """A file that cannot be read or written as asked; the message names file, line and remedy."""
 
 
-def _parse_line(line: bytes, path: Path, line_number: int) -> dict[str, Any]:
+def parse_line(line: bytes | str, path: Path | str, line_number: int) -> dict[str, Any]:
+    """The JSON object of one line; ``path`` is what an error calls its source.
+
+    Raises:
+        JsonlError: it is none.
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -54,7 +59,7 @@ def read_dicts(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if line_number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
-                yield line_number, _parse_line(line, path, line_number)
+                yield line_number, parse_line(line, path, line_number)
 
 
 def iter_rows(path: str | Path, record: type[RecordT]) -> Iterator[RecordT]:
@@ -139,7 +144,7 @@ class RowAppender:
             if not line.strip():
                 continue
             try:
-                row = self.record.from_dict(_parse_line(line, self.path, line_number))
+                row = self.record.from_dict(parse_line(line, self.path, line_number))
                 if row.key in self.keys:
                     raise RecordError(f"this row repeats the key {row.key}")
             except (JsonlError, RecordError) as error:

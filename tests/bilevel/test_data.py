@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from builders.rollouts import rollout
 from builders.rows import make_problem
 from builders.tokenizers import byte_tokenizer
 from builders.training import PROGRAM, labels, solution
@@ -34,21 +35,11 @@ def data_of(encoder: StepEncoder, *, one_step: bool = False, rollouts: Sequence[
     return build_training_data(problems, rows, solutions, encoder, OutcomeSettings(**settings), rollouts=rollouts)
 
 
-def rollout(index: int, passed: bool | None, question_id: str = "t1", solution_idx: int = 1, n: int | None = None) -> Rollout:
-    """A completion of the training program's first function."""
+def rollout_of(index: int, passed: bool | None, solution_idx: int = 1, n: int | None = None) -> Rollout:
+    """A completion of the first function of a training program of t1."""
+    verdict = None if passed is None else Verdict.PASSED if passed else Verdict.WRONG_ANSWER
     code = PROGRAM.format(n=index if n is None else n)
-    return Rollout(
-        question_id=question_id,
-        solution_idx=solution_idx,
-        step_idx=0,
-        rollout_idx=index,
-        output=f"```python\n{code}```",
-        code=code,
-        keeps_prefix=index != 7,
-        finish_reason="stop",
-        passed=passed,
-        verdict=None if passed is None else Verdict.PASSED if passed else Verdict.WRONG_ANSWER,
-    )
+    return rollout(index, verdict, keeps=index != 7, code=code, program=("t1", solution_idx))
 
 
 def problems_of(units) -> set[str]:
@@ -100,7 +91,7 @@ def test_outcomes_at_every_prefix_stand_beside_the_labels_and_judge_as_whole_pro
 
 def test_rollouts_are_outcomes_of_whole_programs_once_each(encoder):
     """Three programs that differ, one twice, one ungraded: each graded one is read at its end, in the inner level alone."""
-    rows = [rollout(5, True), rollout(6, False), rollout(7, True), rollout(8, True, n=5), rollout(9, None)]
+    rows = [rollout_of(5, True), rollout_of(6, False), rollout_of(7, True), rollout_of(8, True, n=5), rollout_of(9, None)]
     roles = {"inner_outcomes": "both", "outer_outcomes": "both", "both_levels": True, "outcome_prefixes": "every"}
     plain, data = data_of(encoder, **roles), data_of(encoder, rollouts=rows, rollout_outcomes=True, **roles)
     assert data.counts["inner_rollout_outcomes"] == 3 and "inner_rollout_outcomes" in plain.counts
@@ -109,7 +100,7 @@ def test_rollouts_are_outcomes_of_whole_programs_once_each(encoder):
     assert [unit.outcomes for unit in data.outer] == [unit.outcomes for unit in plain.outer]
     assert data_of(encoder, rollouts=rows, **roles).counts["inner_rollout_outcomes"] == 0
     with pytest.raises(DataError, match="problem t1, program 3, which has no step labels"):
-        data_of(encoder, rollouts=[rollout(5, True, solution_idx=3)], rollout_outcomes=True)
+        data_of(encoder, rollouts=[rollout_of(5, True, solution_idx=3)], rollout_outcomes=True)
 
 
 def test_a_program_of_one_step_is_an_outcome(encoder):

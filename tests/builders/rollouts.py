@@ -12,16 +12,23 @@ def solution(index: int = 0, verdict: Verdict = Verdict.PASSED, code: str = CODE
     return make_solution("q", index, code, verdict=verdict)
 
 
-def rollout(index: int, verdict: Verdict, keeps: bool = True, step: int = 0, code: str = CODE) -> Rollout:
+def rollout(
+    index: int,
+    verdict: Verdict | None,
+    keeps: bool = True,
+    step: int = 0,
+    code: str = CODE,
+    program: tuple[str, int] = ("q", 0),
+) -> Rollout:
     return Rollout(
-        question_id="q",
-        solution_idx=0,
+        question_id=program[0],
+        solution_idx=program[1],
         step_idx=step,
         rollout_idx=index,
         output=code,
         code=code,
         keeps_prefix=keeps,
         finish_reason="stop",
-        passed=verdict.passed,
+        passed=None if verdict is None else verdict.passed,
         verdict=verdict,
     )

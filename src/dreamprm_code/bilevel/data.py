@@ -19,7 +19,6 @@ Labelled steps of such problems stay in the batches.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,6 @@ from dreamprm_code.prm.encoding import EncodingError, StepEncoder
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.trees import StepTokens, build_tree, collate
 from dreamprm_code.records import Problem, Rollout, Solution, StepLabel
-from dreamprm_code.steps import StepSettings
 
 OUTCOME_COUNTS = (
     "inner_train_outcomes",
@@ -200,9 +198,16 @@ def build_training_data(
         num_rollouts += [label.num_rollouts for label in middle]
 
     if roles.rollout_outcomes:
-        for question_id, sequence, outcome in _read_rollouts(rollouts, by_program, known, encoder, steps):
+        for rollout in _outcomes_of(rollouts, by_program):
+            try:
+                sequences = encoder.encode_program(
+                    known[rollout.question_id], rollout.code, steps.max_functions, steps.granularity, rollout.language
+                )
+            except EncodingError:
+                counts["rollouts_too_long"] += 1
+                continue
             counts["inner_rollout_outcomes"] += 1
-            inner[question_id].append(_Program([]).with_outcome([sequence], outcome))
+            inner[rollout.question_id].append(_Program([]).with_outcome(sequences[-1:], float(bool(rollout.passed))))
 
     usable: dict[str, list[Solution]] = defaultdict(list)
     for solution in sorted(meta_solutions, key=lambda solution: solution.key):
@@ -256,14 +261,8 @@ def build_training_data(
     )
 
 
-def _read_rollouts(
-    rollouts: Sequence[Rollout],
-    programs: Container[tuple[str, int]],
-    known: Mapping[str, Problem],
-    encoder: StepEncoder,
-    steps: StepSettings,
-) -> Iterator[tuple[str, StepTokens, float]]:
-    """Problem, whole program and outcome of each graded rollout, of those that the encoder takes; one of equal ones.
+def _outcomes_of(rollouts: Sequence[Rollout], programs: Container[tuple[str, int]]) -> Iterator[Rollout]:
+    """The graded rollouts that hold a program, one of those that are equal.
 
     Raises:
         DataError: a rollout is of a program without step labels.
@@ -275,14 +274,9 @@ def _read_rollouts(
                 f"a rollout of problem {rollout.question_id}, program {rollout.solution_idx}, which has no step labels: "
                 "rollouts.jsonl and step_labels.jsonl are of different runs"
             )
-        if rollout.passed is None or not rollout.code.strip() or (rollout.question_id, rollout.code) in seen:
-            continue
-        seen.add((rollout.question_id, rollout.code))
-        with contextlib.suppress(EncodingError):
-            sequences = encoder.encode_program(
-                known[rollout.question_id], rollout.code, steps.max_functions, steps.granularity, rollout.language
-            )
-            yield rollout.question_id, sequences[-1], float(rollout.passed)
+        if rollout.passed is not None and rollout.code.strip() and (rollout.question_id, rollout.code) not in seen:
+            seen.add((rollout.question_id, rollout.code))
+            yield rollout
 
 
 def _check_problems(known: Mapping[str, Problem], step_labels: Sequence[StepLabel], meta: Sequence[Solution]) -> None:

@@ -16,6 +16,7 @@ from dreamprm_code.records import Problem, Rollout, Solution, StepLabel
 
 LABELS_NAME = "corrected_labels.jsonl"
 INPUT_NAMES = ("step_labels.jsonl", "meta_solutions.jsonl")
+ROLLOUTS_NAME = "rollouts.jsonl"
 
 DROPPED = (
     "train_programs_incomplete",
@@ -24,6 +25,7 @@ DROPPED = (
     "meta_programs_not_graded",
     "meta_programs_without_code",
     "meta_programs_too_long",
+    "rollouts_too_long",
     "statements_shortened",
 )
 
@@ -53,7 +55,7 @@ def read_inputs(split: Split, data_dir: Path, with_rollouts: bool = False) -> In
         if outside := sorted({row.question_id for row in rows} - {problem.question_id for problem in sides[side]}):
             where = split.place_of(outside[0])
             raise UserError(f"{path}: problem {outside[0]} is {where}, not in the part '{side}' ({len(outside)} such problems)")
-    rollouts = read_rows(data_dir / "rollouts.jsonl", Rollout) if with_rollouts else []
+    rollouts = read_rows(data_dir / ROLLOUTS_NAME, Rollout) if with_rollouts else []
     return Inputs([*sides["train"], *sides["meta"]], labels, solutions, rollouts)
 
 
@@ -77,7 +79,8 @@ def write_labels(
         **{f"held_out_{name}": value for name, value in result.best.items()},
         "mean_label_movement": movement,
     }
-    inputs = [data_dir / name for name in INPUT_NAMES]
+    names = (*INPUT_NAMES, ROLLOUTS_NAME) if data.counts["inner_rollout_outcomes"] else INPUT_NAMES
+    inputs = [data_dir / name for name in names]
     write_manifest(path, stage="train_prm", config=config, identity=identity, inputs=inputs, counts=counts)
     dropped = ", ".join(f"{count} {name}" for name, count in data.counts.items() if count and name in DROPPED)
     held_out = ", ".join(f"{name} {value:.4f}" for name, value in result.best.items()) or "none"
