@@ -326,7 +326,8 @@ class TableRow(Record):
 
 class RankedProgram(Record):
     """A program and its place among those of its problem: rank 1 is the best; rank, score and step scores are None for one that
-    the PRM did not read.
+    the PRM did not read. Programs that do not parse (``parses`` False) stand behind all that do, whatever their score;
+    ``parses`` is None where there is no code.
     """
 
     key_fields = ("question_id", "name")
@@ -335,6 +336,7 @@ class RankedProgram(Record):
     name: str
     rank: Annotated[int, Field(ge=1)] | None
     score: float | None
+    parses: bool | None
     step_names: list[str]
     step_scores: list[Share | None]
     unread: Annotated[Unread, Field(strict=False)] | None

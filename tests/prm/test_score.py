@@ -72,6 +72,21 @@ def test_files_are_ranked_by_the_mean_of_their_step_scores(folder, prm, tmp_path
     assert "score: 3 programs of 1 problems; 1 not read, 0 statements shortened" in printed
 
 
+def test_programs_that_do_not_parse_come_behind_all_that_do_and_say_so(folder, prm, tmp_path, capsys):
+    programs = {"broken.py": "def f(:\n", "fine.py": TWO_STEPS, "cut.py": TWO_STEPS + "x = (", "empty.py": ""}
+    for name, code in programs.items():
+        (tmp_path / name).write_text(code)
+    run(folder, tmp_path, "--statement", STATEMENT, "--out", tmp_path / "out.jsonl")
+    rows = {Path(row.name).name: row for row in read_rows(tmp_path / "out.jsonl", RankedProgram)}
+    [[as_one_step]] = statement_scores(prm, [programs["broken.py"]])
+    order = sorted(["broken.py", "cut.py"], key=lambda name: -rows[name].score)
+    assert list(rows) == ["fine.py", *order, "empty.py"] and rows["broken.py"].score == pytest.approx(as_one_step)
+    assert [row.rank for row in rows.values()] == [1, 2, 3, None]
+    assert [row.parses for row in rows.values()] == [True, False, False, None]
+    lines = {line.split()[2].rpartition("/")[2]: line for line in capsys.readouterr().out.splitlines() if "/" in line}
+    assert {name for name, line in lines.items() if "does not parse" in line} == {"broken.py", "cut.py"}
+
+
 def test_rows_without_verdicts_name_their_problems(folder, prm, tmp_path):
     problems = [make_problem(name.lower(), question_content=name) for name in "ABC"]
     write_rows(tmp_path / "problems.jsonl", problems)
