@@ -25,7 +25,7 @@ from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.labels import split_settings_of
 from dreamprm_code.manifest import git_commit, write_manifest
-from dreamprm_code.prm import PRM
+from dreamprm_code.prm.settings import OpeningSettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.report.evaluation_report import EvaluationReport, headline, write_evaluation_report
 from dreamprm_code.report.tables import to_markdown
@@ -40,7 +40,7 @@ from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
 
 
-class Settings(RunSettings, GradingSettings):
+class Settings(RunSettings, GradingSettings, OpeningSettings):
     needs_split: ClassVar[bool] = False  # without one, all problems are test problems
 
     problems: str | None = Field(  # type: ignore[assignment]
@@ -50,9 +50,6 @@ class Settings(RunSettings, GradingSettings):
         None, description="where the results go (default: data_dir for its own checkpoint, eval/NAME in it for another one)"
     )
     checkpoint: Path | None = Field(None, description="PRM folder or released .pt file (default: prm/ in out_dir or data_dir)")
-    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
-    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
-    device: str | None = Field(None, description="cpu, cuda, cuda:1 ... (default: the best at hand)")
     solutions: Path | None = Field(
         None, description="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
     )
@@ -82,19 +79,13 @@ def main(settings: Settings) -> None:
     out_dir = results_folder(settings)
     checkpoint = settings.checkpoint or out_dir / "prm"
     solutions_path = settings.solutions or settings.data_dir / "test_solutions.jsonl"
-    if not checkpoint.exists():
-        raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
+    scorer = Scorer(checkpoint, settings.open_prm)
     if missing := what_is_missing(solutions_path):
         print(f"evaluate_prm: warning: {missing}")
     training = read_training_part(settings.data_dir, out_dir, settings.train_programs)
     pool = read_pool(settings, solutions_path, {row.question_id for row in training.solutions})
     problems, candidates = pool.problems, pool.candidates
     training = training.among(pool.train_problems)
-
-    def open_prm() -> PRM:
-        return PRM.from_pretrained(checkpoint, settings.base_model, gguf_file=settings.gguf_file, device=settings.device)
-
-    scorer = Scorer(checkpoint, open_prm)
     made_by: dict[str, Any] = {"stage": "evaluate_prm", "config": settings.model_dump()}
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path, **made_by)
     if settings.run_public_tests:

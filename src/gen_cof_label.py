@@ -13,7 +13,6 @@ after which no completion passes is found by bisection; lines before it are labe
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -78,20 +77,14 @@ def main(settings: Settings) -> None:
     problems = {problem.question_id: problem for problem in split.require("train")}
     steps = [step for solution in solutions if solution.question_id in problems for step in steps_of(solution, how)]
     is_binary = settings.search == "binary"
-    middle = [step for step in steps if not step.is_last]
     if is_binary:
-        failed = {row.key for row in solutions if row.passed is False}
-        middle = [step for step in middle if step.key[:2] in failed]
-        programs = [list(group) for _, group in groupby(steps, key=lambda step: step.key[:2])]
-        searches = by_bisection((steps for steps in programs if steps[0].key[:2] in failed), settings.num_rollouts)
-        most = sum((steps[0].num_steps - 1).bit_length() for steps in programs if steps[0].key[:2] in failed)
+        plan = by_bisection(steps, solutions, settings.num_rollouts)
     else:
-        searches = every_step(middle, StoppingRule(max_rollouts=settings.num_rollouts, price=settings.rollout_price))
-        most = len(middle)
+        plan = every_step(steps, StoppingRule(max_rollouts=settings.num_rollouts, price=settings.rollout_price))
     if settings.dry_run:
         indices = tuple(range(settings.num_rollouts))
-        everything = (rollout_request(problems[step.question_id], step, indices) for step in middle)
-        fewer = f", of which bisection takes at most {most} requests" if is_binary else ""
+        everything = (rollout_request(problems[step.question_id], step, indices) for step in plan.steps)
+        fewer = f", of which bisection takes at most {plan.most_steps} requests" if is_binary else ""
         say(f"would send {estimate(everything, settings)}{fewer}" + (" (before early stops)" if settings.rollout_price else ""))
         return
     identity = {
@@ -109,7 +102,7 @@ def main(settings: Settings) -> None:
         settings,
         problems,
         {step.key: step for step in steps},
-        searches,
+        plan.searches,
         settings.num_rollouts,
         path,
         identity=identity,
@@ -139,7 +132,7 @@ def main(settings: Settings) -> None:
     say(
         f"{len(steps) - lost['steps_without_label']} of {len(steps)} steps labelled from {counts.get('rows', 0)} rollouts "
         f"({counts.get('rewrites_prefix', 0)} rewrote their prefix, {counts.get('policy_kind', 'no request')}; "
-        f"at most {settings.num_rollouts * most}), "
+        f"at most {settings.num_rollouts * plan.most_steps}), "
         f"{lost['programs_without_code']} programs without code; {counts['spent']}"
     )
     tell_loose_ends(path, counts, say)

@@ -9,7 +9,6 @@ Then data_dir/search/table.md and table.json. Run it again after an interruption
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +17,10 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import Unfinished, UserError
-from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import open_grader
 from dreamprm_code.policies import Account, Policy, open_policy
 from dreamprm_code.prm.prefix_cache import PrefixCache
-from dreamprm_code.prm.scoring import PRM
+from dreamprm_code.prm.settings import OpeningSettings
 from dreamprm_code.prompts import prompt_fingerprint
 from dreamprm_code.records import Problem, Solution
 from dreamprm_code.sampling.file import SampledFile, tell_loose_ends
@@ -30,12 +28,12 @@ from dreamprm_code.sampling.settings import SamplingSettings
 from dreamprm_code.search.methods import Recipe
 from dreamprm_code.search.policy import require_continuation
 from dreamprm_code.search.run import run_search
-from dreamprm_code.search.table import Searched, compare, read_searched, to_json, to_markdown
-from dreamprm_code.selection.scoring import checkpoint_sha256
+from dreamprm_code.search.table import write_table
+from dreamprm_code.selection.scoring import Scorer
 from dreamprm_code.settings import settings_from
 
 
-class Settings(SamplingSettings):
+class Settings(SamplingSettings, OpeningSettings):
     split: Literal["validation", "test"] = Field("test", description="whose problems")
     max_problems: int | None = Field(None, ge=1, description="only the first so many of them")
     style: Literal["cof", "plain"] = Field("cof", description="prompt: Chain-of-Function, or plain")
@@ -43,8 +41,6 @@ class Settings(SamplingSettings):
     run: list[str] = Field([], description="names of the recipes to run (default: all)")
     seeds: list[int] = Field([42], min_length=1, description="each recipe is run with each")
     checkpoint: Path | None = Field(None, description="PRM folder or released .pt file (default: prm/ in data_dir)")
-    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
-    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
 
 
 class Searches:
@@ -52,19 +48,8 @@ class Searches:
 
     def __init__(self, settings: Settings, problems: list[Problem]):
         self.settings, self.problems = settings, problems
-        self.checkpoint = settings.checkpoint or settings.data_dir / "prm"
-        if not self.checkpoint.exists():
-            raise UserError(f"{self.checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
-        self.sha256 = checkpoint_sha256(self.checkpoint)
-        self._prm: PRM | None = None
+        self.scorer = Scorer(settings.checkpoint or settings.data_dir / "prm", settings.open_prm)
         self._local: Any = None
-
-    def open_scorer(self, problem: Problem) -> PrefixCache:
-        if self._prm is None:
-            device = None if self.settings.device == "auto" else self.settings.device
-            gguf_file, base_model = self.settings.gguf_file, self.settings.base_model
-            self._prm = PRM.from_pretrained(self.checkpoint, base_model, gguf_file=gguf_file, device=device)
-        return PrefixCache(self._prm, problem)
 
     def open_policy(self, settings: Settings, account: Account) -> Policy:
         if settings.policy_kind[0] != "local":
@@ -85,7 +70,7 @@ class Searches:
         folder = settings.data_dir / "search" / name / f"seed-{seed}"
         identity = {
             "recipe": recipe.model_dump(),
-            "checkpoint": self.sha256,
+            "checkpoint": self.scorer.sha256,
             "style": settings.style,
             "prompts": prompt_fingerprint(),
             "limits": settings.limits(),
@@ -101,9 +86,9 @@ class Searches:
             file=file,
             open_policy=partial(self.open_policy, settings, file.account),
             open_grader=partial(open_grader, graders, say=say),
-            open_scorer=self.open_scorer,
+            open_scorer=lambda problem: PrefixCache(self.scorer.prm(), problem),
             style=settings.style,
-            scored_by={"stage": "search", "config": settings.model_dump(), "checkpoint": self.sha256},
+            scored_by={"stage": "search", "config": settings.model_dump(), "checkpoint": self.scorer.sha256},
         )
         encoded = getattr(self._local, "prompt_tokens_encoded", 0) - encoded_before
         details = ("generated_tokens", "rounds", "tied_rounds", "duplicates", "merged", "lost", "unread")
@@ -119,19 +104,16 @@ class Searches:
 def main(settings: Settings) -> None:
     if settings.language != "python":
         raise UserError(f"language {settings.language}: a search knows where functions end in Python alone; use gen_sol.py")
-    chosen = settings.run or list(settings.recipes)
-    if unknown := sorted(set(chosen) - settings.recipes.keys()):
-        raise UserError(f"run: no recipe is called {', '.join(unknown)}; there are {', '.join(settings.recipes)}")
-    recipes = {name: recipe for name, recipe in recipes_of(settings).items() if name in chosen}
+    known = {name: settings_from(Recipe, values or {}, f"recipe {name}") for name, values in settings.recipes.items()}
+    if unknown := sorted(set(settings.run) - known.keys()):
+        raise UserError(f"run: no recipe is called {', '.join(unknown)}; there are {', '.join(known)}")
+    recipes = {name: recipe for name, recipe in known.items() if name in settings.run or not settings.run}
     if any(recipe.method != "best_of_n" for recipe in recipes.values()):
         require_continuation(settings)
     problems = settings.window_split().require(settings.split)[: settings.max_problems]
     if settings.dry_run:
         for name, recipe in recipes.items():
-            most = settings.max_tokens
-            if recipe.method != "best_of_n":
-                most = recipe.max_functions * recipe.max_tokens_per_function
-            most = min(len(problems) * recipe.n * most, len(problems) * (recipe.budget or 10**12))
+            most = len(problems) * recipe.most_tokens(settings.max_tokens)
             say(f"{name}: at most {most} tokens for {len(problems)} problems and each of {len(settings.seeds)} seeds")
         return
     searches, unfinished = Searches(settings, problems), None
@@ -141,27 +123,9 @@ def main(settings: Settings) -> None:
                 searches.run(name, recipe, seed)
             except Unfinished as error:
                 unfinished = error
-            write_table(settings, problems)
+            print(write_table(settings.data_dir / "search", known, problems), flush=True)
     if unfinished is not None:
         raise unfinished
-
-
-def recipes_of(settings: Settings) -> dict[str, Recipe]:
-    return {name: settings_from(Recipe, values or {}, f"recipe {name}") for name, values in settings.recipes.items()}
-
-
-def write_table(settings: Settings, problems: list[Problem]) -> None:
-    """Compare all that is there: every recipe of the settings with every seed that it was ever run with."""
-    folder, runs = settings.data_dir / "search", dict[str, dict[str, list[Searched]]]()
-    for name in settings.recipes:
-        for seed_folder in sorted((folder / name).glob("seed-*")):
-            for question_id, searched in read_searched(seed_folder, problems).items():
-                runs.setdefault(name, {}).setdefault(question_id, []).append(searched)
-    lines, questions = compare(runs, recipes_of(settings))
-    table = to_markdown(lines, questions)
-    write_bytes_atomic(folder / "table.md", [table.encode()])
-    write_bytes_atomic(folder / "table.json", [json.dumps(to_json(lines, questions), indent=2).encode(), b"\n"])
-    print(table, flush=True)
 
 
 def say(text: str) -> None:

@@ -1,7 +1,8 @@
-"""Every setting of a PRM that is to be trained: its backbone, what moves, where the head reads, what text it reads."""
+"""The settings of a PRM that is to be trained (its backbone, what moves, where the head reads, what text) or to be opened."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
@@ -77,3 +78,19 @@ class PRMSettings(FrozenSettings):
         if self.gradient_checkpointing:
             prm.model.enable_gradient_checkpointing()
         return prm
+
+
+class OpeningSettings(FrozenSettings):
+    """What :meth:`open_prm` needs beside the checkpoint."""
+
+    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
+    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
+    device: str = Field("auto", description="cpu, cuda, cuda:1 ...; auto: the best at hand")
+
+    def open_prm(self, checkpoint: Path) -> PRM:
+        """A folder of ours, an exported one, or the released .pt file.
+
+        Raises:
+            UserError: see :meth:`PRM.from_pretrained`.
+        """
+        return PRM.from_pretrained(checkpoint, self.base_model, gguf_file=self.gguf_file, device=self.device)

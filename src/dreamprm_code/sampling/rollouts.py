@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from dreamprm_code.labels import LabelError, StoppingRule, Tally, bisect
 from dreamprm_code.labels.monte_carlo import check_rollout
 from dreamprm_code.policies.base import CompletionRequest
 from dreamprm_code.prompts import continuation_messages, solution_messages
-from dreamprm_code.records import Problem, Rollout, Step
+from dreamprm_code.records import Problem, Rollout, Solution, Step
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.sampler import Sampled, Sampler, sample_and_grade
 from dreamprm_code.sampling.settings import SamplingSettings
@@ -42,19 +43,28 @@ Search = Callable[[Mapping[int, Tally]], Asked | None]
 """From a program's tallies by step to the rollouts to sample next; None when nothing is wanted any more."""
 
 
-def every_step(steps: Sequence[Step], rule: StoppingRule) -> list[tuple[tuple, Search]]:
-    """Monte-Carlo labels: a search for each step, with the program that it belongs to."""
+class Plan(NamedTuple):
+    """The steps that may take rollouts, at most ``most_steps`` of them, and the searches (each with its program) that ask."""
+
+    steps: list[Step]
+    searches: list[tuple[tuple, Search]]
+    most_steps: int
+
+
+def every_step(steps: Iterable[Step], rule: StoppingRule) -> Plan:
+    """Monte-Carlo labels: a search for each step that is not its program's last."""
 
     def search(step: Step, tallies: Mapping[int, Tally]) -> Asked | None:
         tally = tallies.get(step.step_idx, Tally())
         more = rule.next_round(tally.counted, tally.correct, tally.sampled)
         return Asked(step, more) if more else None
 
-    return [(step.key[:2], partial(search, step)) for step in steps]
+    middle = [step for step in steps if not step.is_last]
+    return Plan(middle, [(step.key[:2], partial(search, step)) for step in middle], len(middle))
 
 
-def by_bisection(programs: Iterable[Sequence[Step]], max_rollouts: int) -> list[tuple[tuple, Search]]:
-    """Where each of these failed programs is lost: a probe at a time, in rounds that end with the first passing rollout."""
+def by_bisection(steps: Iterable[Step], solutions: Iterable[Solution], max_rollouts: int) -> Plan:
+    """Where each failed program is lost: a probe at a time, in rounds that end with the first passing rollout."""
 
     def search(steps: Sequence[Step], tallies: Mapping[int, Tally]) -> Asked | None:
         probe = bisect(len(steps), tallies, max_rollouts).probe
@@ -63,7 +73,13 @@ def by_bisection(programs: Iterable[Sequence[Step]], max_rollouts: int) -> list[
         sampled = tallies.get(probe, Tally()).sampled
         return Asked(steps[probe], min(PROBE_ROUND - sampled % PROBE_ROUND, max_rollouts - sampled))
 
-    return [(steps[0].key[:2], partial(search, steps)) for steps in programs]
+    failed = {row.key for row in solutions if row.passed is False}
+    programs = [list(group) for key, group in groupby(steps, key=lambda step: step.key[:2]) if key in failed]
+    return Plan(
+        [step for program in programs for step in program[:-1]],
+        [(program[0].key[:2], partial(search, program)) for program in programs],
+        sum((len(program) - 1).bit_length() for program in programs),
+    )
 
 
 def sample_rollouts(

@@ -50,6 +50,12 @@ class Recipe(FrozenSettings):
             raise ValueError(f"n={self.n} is no multiple of m={self.m}: {self.method} keeps n / m programs")
         return self
 
+    def most_tokens(self, of_program: int) -> int:
+        """Generated for a problem, at most; ``of_program`` is the most of a program that is written in one piece."""
+        if self.method != "best_of_n":
+            of_program = self.max_functions * self.max_tokens_per_function
+        return self.n * of_program if self.budget is None else min(self.n * of_program, self.budget)
+
 
 @dataclass(frozen=True)
 class Beam:

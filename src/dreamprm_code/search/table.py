@@ -7,12 +7,14 @@ over the seeds with which it was searched; tests are paired by problem.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.records import Problem, Solution, SolutionScores
 from dreamprm_code.search.methods import Recipe
@@ -72,6 +74,16 @@ def read_searched(folder: Path, problems: Sequence[Problem]) -> dict[str, Search
     solutions = [row for row in read_rows(folder / "test_solutions.jsonl", Solution) if row.question_id in done]
     scores = {row.key: row for row in read_rows(folder / "test_scores.jsonl", SolutionScores)}
     return {item.question_id: Searched(item, done[item.question_id]) for item in candidate_sets(problems, solutions, scores)}
+
+
+def read_runs(folder: Path, recipes: Iterable[str], problems: Sequence[Problem]) -> dict[str, dict[str, list[Searched]]]:
+    """All that ``folder`` holds of these recipes, RECIPE/seed-N: by recipe and problem, one for each seed."""
+    runs: dict[str, dict[str, list[Searched]]] = {}
+    for name in recipes:
+        for seed_folder in sorted((folder / name).glob("seed-*")):
+            for question_id, searched in read_searched(seed_folder, problems).items():
+                runs.setdefault(name, {}).setdefault(question_id, []).append(searched)
+    return runs
 
 
 def compare(runs: Mapping[str, Runs], recipes: Mapping[str, Recipe]) -> tuple[list[Line], list[str]]:
@@ -147,6 +159,15 @@ def _comparison(
 
     reference = _means(best_of, questions, expected)
     return Comparison(bounded, bounded != k, sum(filter(None, reference)), paired_test(outcomes, reference))
+
+
+def write_table(folder: Path, recipes: Mapping[str, Recipe], problems: Sequence[Problem]) -> str:
+    """Compare all that ``folder`` holds of these recipes, in table.md and table.json; returns the former."""
+    lines, questions = compare(read_runs(folder, recipes, problems), recipes)
+    table = to_markdown(lines, questions)
+    write_bytes_atomic(folder / "table.md", [table.encode()])
+    write_bytes_atomic(folder / "table.json", [json.dumps(to_json(lines, questions), indent=2).encode(), b"\n"])
+    return table
 
 
 def to_markdown(lines: Sequence[Line], questions: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import RowAppender
 from dreamprm_code.manifest import check_resume, read_manifest, sha256_of, write_manifest
 from dreamprm_code.prm import PRM
@@ -22,9 +23,15 @@ SolutionKey = tuple[str, int]
 
 
 class Scorer:
-    """Scores programs with one checkpoint into files that say so; ``open_prm`` is called at most once, and only if needed."""
+    """Scores programs with one checkpoint into files that say so; ``open_prm`` is called at most once, and only if needed.
 
-    def __init__(self, checkpoint: Path, open_prm: Callable[[], PRM]):
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+
+    def __init__(self, checkpoint: Path, open_prm: Callable[[Path], PRM]):
+        if not checkpoint.exists():
+            raise UserError(f"{checkpoint}: no such checkpoint; run train_prm.py first or name one with --checkpoint")
         self.checkpoint = checkpoint
         self.sha256 = checkpoint_sha256(checkpoint)
         self._open_prm = open_prm
@@ -32,7 +39,7 @@ class Scorer:
 
     def prm(self) -> PRM:
         if self._prm is None:
-            self._prm = self._open_prm()
+            self._prm = self._open_prm(self.checkpoint)
         return self._prm
 
     def steps(self) -> StepSettings:
