@@ -12,36 +12,35 @@ first, with the score of every step; --out writes them as rows. --server scores 
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from cli import read_config, run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.jsonl import parse_line, write_rows
+from dreamprm_code.jsonl import write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.folders import CheckpointError
 from dreamprm_code.prm.folders import read_config as read_checkpoint
 from dreamprm_code.prm.served import ServedPRM
+from dreamprm_code.prm.settings import OpeningSettings
 from dreamprm_code.problems import iter_problems
-from dreamprm_code.problems.livecodebench import iter_entries
-from dreamprm_code.problems.programs import iter_programs
-from dreamprm_code.records import Problem, RankedProgram, RecordError, Solution
+from dreamprm_code.problems.programs import named_programs, programs_in_text
+from dreamprm_code.records import Problem, RankedProgram
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.ranking import rank, ranking_lines
 from dreamprm_code.selection.scoring import iter_scores
-from dreamprm_code.settings import FrozenSettings, OneOf
+from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import DEFAULT_STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
-STDIN = "standard input"
 
 
-class Settings(FrozenSettings):
+class Settings(OpeningSettings):
     positional: ClassVar[tuple[str, ...]] = ("programs",)
 
     programs: list[Path] = Field([], description=".py files, folders of them, .jsonl files; none: standard input")
@@ -50,26 +49,19 @@ class Settings(FrozenSettings):
     problem: Path | None = Field(None, description="the problem from a file: its text, or a problem row (.json, .jsonl)")
     problems: str | None = Field(None, description="the problems that the rows' question_id names: a .jsonl file, ...")
     checkpoint: Path = Field(ROOT / "data" / "prm-mbpp", description="PRM folder or released .pt file")
-    base_model: str | None = Field(None, description="the checkpoint's backbone, where it is not at the recorded place")
-    gguf_file: str | None = Field(None, description="the GGUF file inside that backbone's folder or repository")
     server: str | None = Field(None, description="address of a vLLM server that holds the exported checkpoint")
-    device: str | None = Field(None, description="cpu, cuda, cuda:1 ... (default: the best at hand)")
     aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
         DEFAULT_AGGREGATION, description="from step scores to a program's score"
     )
     out: Path | None = Field(None, description="write the ranking there (.jsonl)")
 
 
-class Named(NamedTuple):
-    """A program with the name that the ranking shows."""
-
-    name: str
-    solution: Solution
-
-
 def main(settings: Settings) -> None:
     shared = shared_problem(settings)
-    named = list(read_programs(settings.programs, shared))
+    if settings.programs:
+        named = list(named_programs(settings.programs, shared))
+    else:
+        named = list(programs_in_text("" if sys.stdin.isatty() else sys.stdin.read(), "standard input", shared))
     if not named:
         raise UserError("there is no program; name .py or .jsonl files, or give one on standard input")
     wanted = {program.solution.question_id for program in named}
@@ -83,20 +75,10 @@ def main(settings: Settings) -> None:
     if twice := [key for key, number in Counter(row.key for row in solutions).items() if number > 1]:
         raise UserError(f"program {twice[0][1]} of {twice[0][0]} is given twice; the files' rows need keys of their own")
     counts: Counter[str] = Counter()
-    reader: PRM | ServedPRM | None = None
-
-    def open_reader() -> PRM | ServedPRM:
-        nonlocal reader
-        reader = open_prm(settings)
-        return reader
-
-    scores = {
-        (row.question_id, row.solution_idx): row
-        for batch in iter_scores(open_reader, problems, solutions, counts)
-        for row in batch
-    }
+    reader = functools.cache(lambda: open_reader(settings))
+    scores = {row.key: row for batch in iter_scores(reader, problems, solutions, counts) for row in batch}
     ranked: list[RankedProgram] = []
-    steps = reader.steps if reader else DEFAULT_STEPS
+    steps = reader().steps if any(row.code.strip() for row in solutions) else DEFAULT_STEPS
     for problem in problems.values():
         own = [(name, row, scores[row.key]) for name, row in named if row.question_id == problem.question_id]
         ranked += (rows := rank(own, settings.aggregation, steps))
@@ -131,62 +113,14 @@ def shared_problem(settings: Settings) -> Problem | None:
     statement = (
         settings.statement if settings.problem is None else settings.problem.read_text(encoding="utf-8", errors="replace")
     )
-    nothing = dict.fromkeys(("platform", "contest_id", "contest_date", "starter_code", "difficulty"), "")
-    tests = {"public_test_cases": "[]", "private_test_cases": "[]", "metadata": "{}"}
-    return Problem(question_id="problem", question_title=settings.title, question_content=statement or "", **nothing, **tests)
+    return Problem.from_text(statement or "", question_title=settings.title)
 
 
-def read_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Named]:
-    """Programs of all sources with different names; those of files belong to the ``shared`` problem."""
-    paths = list(paths)
-    count = 0
-    files = (file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path]))
-    for path in dict.fromkeys(files):
-        if path.suffix in (".jsonl", ".json") and shared is None:
-            yield from (Named(f"{row.question_id}#{row.solution_idx}", row) for row in iter_programs(path))
-        elif path.suffix in (".jsonl", ".json"):
-            for where, row in iter_entries(path):
-                yield Named(where.removeprefix(f"{path.parent}/"), _solution(row, shared, count, where))
-                count += 1
-        else:
-            code = path.read_bytes().decode("utf-8", "replace")
-            yield Named(str(path), _solution({"code": code}, shared, count, str(path)))
-            count += 1
-    if not paths:
-        text = "" if sys.stdin.isatty() else sys.stdin.read()
-        if text.lstrip()[:1] != "{":
-            rows = [(STDIN, {"code": text})] if text.strip() else []
-        else:
-            rows = [
-                (f"{STDIN}:{number}", parse_line(line, STDIN, number))
-                for number, line in enumerate(text.splitlines(), 1)
-                if line.strip()
-            ]
-        for count, (where, row) in enumerate(rows):
-            yield Named(where, _solution(row, shared, count, where))
-
-
-def _solution(row: dict[str, Any], shared: Problem | None, number: int, where: str) -> Solution:
-    """A program of the shared problem, or of the one that its row names."""
-    question_id = shared.question_id if shared else row.get("question_id")
-    if not isinstance(row.get("code"), str) or not isinstance(question_id, str):
-        lacks = "code" if not isinstance(row.get("code"), str) else "question_id (or give --statement or --problem)"
-        raise UserError(f"{where}: has no {lacks}")
-    nothing = {"finish_reason": "unknown", "passed": None, "verdict": None}
-    known = {"question_id": question_id, "solution_idx": number, "output": row["code"], "code": row["code"]}
-    try:
-        return Solution.from_dict(nothing | known | {name: row[name] for name in ("language",) if name in row})
-    except RecordError as error:
-        raise UserError(f"{where}: {error}") from None
-
-
-def open_prm(settings: Settings) -> PRM | ServedPRM:
+def open_reader(settings: Settings) -> PRM | ServedPRM:
     if settings.server is not None:
         return ServedPRM(settings.checkpoint, settings.server)
     try:
-        return PRM.from_pretrained(
-            settings.checkpoint, settings.base_model, gguf_file=settings.gguf_file, device=settings.device
-        )
+        return settings.open_prm(settings.checkpoint)
     except CheckpointError as error:
         raise CheckpointError(f"{error}{how_to_fetch(settings.checkpoint)}") from None
 

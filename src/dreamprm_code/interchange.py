@@ -283,18 +283,8 @@ def _add_labels(
 
 
 def _problem_of(question_id: str, prompt: str) -> Problem:
-    return Problem(
-        question_id=question_id,
-        question_title="",
-        question_content=prompt,
-        platform="imported",
-        contest_id="",
-        contest_date="1970-01-01",
-        starter_code="",
-        difficulty="unknown",
-        public_test_cases="[]",
-        private_test_cases="[]",
-        metadata="{}",
+    return Problem.from_text(
+        prompt, question_id=question_id, platform="imported", contest_date="1970-01-01", difficulty="unknown"
     )
 
 

@@ -112,12 +112,16 @@ class Problem(Record):
             rows.append({"input": given, "output": wanted, "testtype": "functional" if func_name else "stdin"})
         if not rows:
             raise RecordError("a problem needs at least one test")
-        nothing = dict.fromkeys(
-            set(cls.model_fields) - {"question_id", "public_test_cases", "private_test_cases", "metadata"}, ""
-        )
         metadata = json.dumps({"func_name": func_name} if func_name else {})
         tests_text = json.dumps(rows, ensure_ascii=False)
-        return cls(question_id=question_id, public_test_cases=tests_text, private_test_cases="[]", metadata=metadata, **nothing)
+        return cls.from_text("", question_id=question_id, public_test_cases=tests_text, metadata=metadata)
+
+    @classmethod
+    def from_text(cls, question_content: str, **known: str) -> Self:
+        """A problem of its statement and what else is ``known``: without tests, every other field empty."""
+        nothing = dict.fromkeys(cls.model_fields, "") | {"question_id": "problem", "metadata": "{}"}
+        no_tests = {"public_test_cases": "[]", "private_test_cases": "[]"}
+        return cls.from_dict(nothing | no_tests | {"question_content": question_content} | known)
 
     @property
     def func_name(self) -> str | None:

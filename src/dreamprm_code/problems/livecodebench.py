@@ -130,16 +130,11 @@ def problems_of_results(path: str | Path) -> list[Problem]:
     Raises:
         ResultsError: the file cannot be read, or does not hold a problem's statement.
     """
-    nothing = dict.fromkeys(Problem.model_fields, "") | {
-        "public_test_cases": "[]",
-        "private_test_cases": "[]",
-        "metadata": "{}",
-    }
     problems = []
     for question_id, fields in read_livecodebench_problem_fields(path).items():
         if not fields.get("question_content"):
             raise ResultsError(f"{path}: lacks the statement of problem {question_id!r}; name the problems (--problems)")
-        problems.append(Problem.from_dict(nothing | fields))
+        problems.append(Problem.from_text(**fields))
     return problems
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from dreamprm_code.jsonl import parse_line
 from dreamprm_code.problems.livecodebench import ResultsError, iter_entries, solutions_of_entry
-from dreamprm_code.records import RecordError, Solution
+from dreamprm_code.records import Problem, RecordError, Solution
 
 
 def iter_programs(path: str | Path, language: str = "python") -> Iterator[Solution]:
@@ -39,3 +40,56 @@ def _solution(row: dict[str, Any], where: str) -> Solution:
         return Solution.from_dict(row)
     except RecordError as error:
         raise ResultsError(f"{where}: {error}") from None
+
+
+class Named(NamedTuple):
+    """A program with a name for people."""
+
+    name: str
+    solution: Solution
+
+
+def named_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Named]:
+    """Programs with different names: of program files, folders of .py files, and .jsonl files of rows.
+
+    With a ``shared`` problem all are programs of it, numbered in order, and a row is ``{code}``; without, rows name theirs and
+    are what :func:`iter_programs` reads.
+
+    Raises:
+        ResultsError: a row is no program, or does not name its problem.
+    """
+    count = 0
+    files = (file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path]))
+    for path in dict.fromkeys(files):
+        if path.suffix not in (".jsonl", ".json"):
+            yield _named({"code": path.read_bytes().decode("utf-8", "replace")}, shared, count, str(path))
+            count += 1
+        elif shared is None:
+            yield from (Named(f"{row.question_id}#{row.solution_idx}", row) for row in iter_programs(path))
+        else:
+            for where, row in iter_entries(path):
+                program = _named(row, shared, count, where)
+                yield program._replace(name=where.removeprefix(f"{path.parent}/"))
+                count += 1
+
+
+def programs_in_text(text: str, where: str, shared: Problem | None) -> Iterator[Named]:
+    """The one program that ``text`` is, or its rows ``{code}`` or ``{question_id, code}``, one a line; see
+    :func:`named_programs`."""
+    if text.lstrip()[:1] != "{":
+        rows = [(where, {"code": text})] if text.strip() else []
+    else:
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        rows = [(f"{where}:{number}", parse_line(line, where, number)) for number, line in lines]
+    for count, (at, row) in enumerate(rows):
+        yield _named(row, shared, count, at)
+
+
+def _named(row: dict[str, Any], shared: Problem | None, number: int, where: str) -> Named:
+    """A program of the shared problem, or of the one that its row names."""
+    question_id = shared.question_id if shared else row.get("question_id")
+    if not isinstance(row.get("code"), str) or not isinstance(question_id, str):
+        lacks = "code" if not isinstance(row.get("code"), str) else "question_id (or give --statement or --problem)"
+        raise ResultsError(f"{where}: has no {lacks}")
+    language = {"language": row["language"]} if "language" in row else {}
+    return Named(where, _solution({"question_id": question_id, "solution_idx": number, "code": row["code"], **language}, where))
