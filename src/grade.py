@@ -14,11 +14,8 @@ LiveCodeBench's form, too (code_list with graded_list), which paper_table.py and
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -26,17 +23,18 @@ from pydantic import Field, model_validator
 
 from cli import run_stage
 from dreamprm_code.grading import GradeRequest, GradingError, open_grader
+from dreamprm_code.grading.graded_file import GradedFile
 from dreamprm_code.grading.grader_settings import COMPAT_MODES, ENGINES
 from dreamprm_code.grading.one_program import read_tests, read_text
 from dreamprm_code.grading.settings import GradingSettings
-from dreamprm_code.jsonl import RowAppender, iter_rows
+from dreamprm_code.jsonl import iter_rows
 from dreamprm_code.languages import LANGUAGES, language_of_file
 from dreamprm_code.manifest import check_outputs, check_resume, sha256_of, write_manifest
 from dreamprm_code.problems import iter_problems, write_livecodebench_results
 from dreamprm_code.problems.livecodebench import check_results_can_hold
 from dreamprm_code.problems.programs import iter_programs
 from dreamprm_code.progress import progress_bar
-from dreamprm_code.records import Problem, Solution
+from dreamprm_code.records import Solution
 from dreamprm_code.settings import OneOf
 
 
@@ -113,34 +111,22 @@ def grade_many(settings: Settings, problems_from: str, solutions: Path, out: Pat
         raise GradingError(f"{solutions}: no problem {unknown[0]!r} in {problems_from} ({len(unknown)} such problems)")
     if settings.livecodebench_results is not None:
         check_results_can_hold(wanted, solutions)
-    graded: dict[tuple, bytes] = {}
-    counts: Counter[str] = Counter()
-
-    def note(row: Solution) -> None:
-        graded[row.key] = digest(row.code)
-        counts[str(row.verdict)] += 1
-
-    with RowAppender(out, Solution, note) as rows, open_grader(graders, settings.engine, say) as grader:
+    programs = iter_programs(solutions, language)
+    with GradedFile(out, settings.all_tests) as file, open_grader(graders, settings.engine, say) as grader:
         write_manifest(out, **made_by)
-        started, before = time.monotonic(), len(graded)
-        waiting: dict[Hashable, Solution] = {}
+        started, before = time.monotonic(), file.counts.total()
         with progress_bar(total=len(wanted), initial=before, unit="program", desc="grade", smoothing=0.05) as progress:
-            for result in grader.grade(_missing(iter_programs(solutions, language), solutions, problems, graded, waiting)):
-                fields = result.solution_fields()
-                if settings.all_tests:
-                    fields["test_verdicts"] = list(result.test_verdicts)
-                row = waiting.pop(result.key).model_copy(update=fields)
-                rows.append(row)
-                counts[str(row.verdict)] += 1
+            for result in grader.grade(file.missing(programs, solutions, problems)):
+                file.add(result)
                 progress.update()
         seconds = time.monotonic() - started
-    write_manifest(out, **made_by, counts={**counts, "isolation": grader.isolation})
+    write_manifest(out, **made_by, counts={**file.counts, "isolation": grader.isolation})
     if settings.livecodebench_results is not None:
         write_manifest(settings.livecodebench_results, **made_by)
         results = (row for row in iter_rows(out, Solution) if row.key in wanted)
         write_livecodebench_results(settings.livecodebench_results, problems.values(), results)
-    total, new = sum(counts.values()), sum(counts.values()) - before
-    verdicts = ", ".join(f"{name} {number}" for name, number in counts.most_common())
+    total, new = file.counts.total(), file.counts.total() - before
+    verdicts = ", ".join(f"{name} {number}" for name, number in file.counts.most_common())
     print(
         f"grade: {total} programs ({verdicts}); {new} graded now in {seconds:.1f} s "
         f"({new / seconds if seconds else 0:.1f} programs/s), isolation {grader.isolation}; {out}"
@@ -150,32 +136,6 @@ def grade_many(settings: Settings, problems_from: str, solutions: Path, out: Pat
 
 def say(text: str) -> None:
     print(f"grade: {text}", file=sys.stderr)
-
-
-def _missing(
-    programs: Iterator[Solution],
-    solutions: Path,
-    problems: dict[str, Problem],
-    graded: dict[tuple, bytes],
-    waiting: dict[Hashable, Solution],
-) -> Iterator[GradeRequest]:
-    """Requests for the programs that have no row; each waits until its row is written.
-
-    Raises:
-        GradingError: a row is of another program than the one that has its key now.
-    """
-    for program in programs:
-        if program.key not in graded:
-            waiting[program.key] = program
-            yield GradeRequest(program.key, problems[program.question_id], program.code, program.language)
-        elif graded[program.key] != digest(program.code):
-            raise GradingError(
-                f"{solutions}: program {program.key} has changed since it was graded; choose another --out, or delete its row"
-            )
-
-
-def digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
 
 
 if __name__ == "__main__":
