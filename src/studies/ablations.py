@@ -36,6 +36,7 @@ from dreamprm_code.jsonl import read_rows
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.records import Problem, Solution
+from dreamprm_code.report.markdown import table_lines
 from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
 from dreamprm_code.selection.baselines import baselines, oracle_method, prm_method
 from dreamprm_code.selection.candidates import CandidateSet, candidate_sets
@@ -182,21 +183,16 @@ def table(found: Sequence[Variant], seed: int) -> tuple[list[dict], str]:
                 "p_value": test.p_value,
             }
         )
-    lines = [
-        "# Ablations",
-        "",
-        "Difference and p: paired by problem, against the base (splitter: against a random choice).",
-        "",
-    ]
-    lines += ["| ablation | variant | N | solved | pass@1 (%) | 95% interval | difference | p |", "|---" * 8 + "|"]
-    for line in rows:
-        share, low, high = (f"{100 * line[name]:.1f}" for name in ("pass_at_1", "low", "high"))
-        solved = f"{line['num_solved']:.2f} of {line['num_problems']}"
-        lines.append(
-            f"| {line['ablation']} | {line['variant']} | {line['num_candidates']} | {solved} | {share} | {low} to {high} | "
-            f"{100 * line['difference']:+.1f} | {line['p_value']:.2f} |"
-        )
-    return rows, "\n".join(lines) + "\n"
+    heads = ["ablation", "variant", "N", "solved", "pass@1 (%)", "95% interval", "difference", "p"]
+
+    def line(row: dict[str, Any]) -> list[str]:
+        share, low, high = (f"{100 * row[name]:.1f}" for name in ("pass_at_1", "low", "high"))
+        solved = f"{row['num_solved']:.2f} of {row['num_problems']}"
+        tested = [f"{100 * row['difference']:+.1f}", f"{row['p_value']:.2f}"]
+        return [row["ablation"], row["variant"], str(row["num_candidates"]), solved, share, f"{low} to {high}", *tested]
+
+    said = "Difference and p: paired by problem, against the base (splitter: against a random choice)."
+    return rows, "\n".join(["# Ablations", "", said, "", *table_lines(heads, map(line, rows))])
 
 
 def main(settings: Settings) -> None:

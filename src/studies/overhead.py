@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 
 from cli import run_stage
-from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
+from dreamprm_code.bilevel import OutcomeSettings, build_training_data, train
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows
@@ -39,7 +39,9 @@ from dreamprm_code.problems import load_problems
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Solution, StepLabel
+from dreamprm_code.report.markdown import table_lines
 from dreamprm_code.report.plots import Series, line_figure, save_png
+from dreamprm_code.study.training import bare_training
 
 MODES: dict[str, dict[str, Any]] = {
     "none": {"learn": "none"},
@@ -111,16 +113,11 @@ def measure(settings: Settings, backbone: str, num_programs: int, mode: str) -> 
         problems = load_problems(settings.problems, settings.release)
         data = build_training_data(problems, labels, solutions, prm.encoder, OutcomeSettings(validation_share=0.0))
         steps = max(1, num_programs // settings.batch_programs)
-        training = TrainSettings(
+        training = bare_training(
             inner_only_steps=0,
             bilevel_steps=steps,
             batch_programs=settings.batch_programs,
             outer_programs=settings.batch_programs,
-            eval_every=0,
-            checkpoint_every=0,
-            progress=False,
-            log_to=[],
-            device="cpu",
             **MODES[mode],
         )
         seconds = []
@@ -157,30 +154,23 @@ def linear_fit(sizes: list[float], seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict], fits: dict[str, dict]) -> str:
-    names = (
-        "backbone",
-        "parameters",
-        "programs",
-        "labels",
-        "tokens",
-        "mode",
-        "steps",
-        "seconds",
-        "seconds_per_step",
-        "peak_mib",
-    )
-    base = {(row["backbone"], row["programs"]): row for row in rows if row["mode"] == "none"}
-    lines = ["# Cost of label correction", "", "| " + " | ".join(names).replace("_", " ") + " | time ratio to none |"]
-    lines.append("|---" * (len(names) + 1) + "|")
-    for row in rows:
-        ratio = row["seconds"] / base[row["backbone"], row["programs"]]["seconds"]
+    names = list(rows[0])
+    base = {(row["backbone"], row["programs"]): row["seconds"] for row in rows if row["mode"] == "none"}
+
+    def line(row: dict[str, Any]) -> list[str]:
         values = [f"{row[name]:.3f}" if isinstance(row[name], float) else f"{row[name]}" for name in names]
-        lines.append("| " + " | ".join(values) + f" | {ratio:.2f} |")
-    lines += ["", "Seconds (of processor time, one thread) = start + slope x programs:", ""]
-    lines += ["| mode | start | slope | R^2 | exponent of a power law |", "|---|---|---|---|---|"]
-    for mode, fit in fits.items():
-        lines.append(f"| {mode} | {fit['start']:.2f} | {fit['slope']:.4f} | {fit['r_squared']:.4f} | {fit['exponent']:.2f} |")
-    return "\n".join(lines) + "\n"
+        return [*values, f"{row['seconds'] / base[row['backbone'], row['programs']]:.2f}"]
+
+    costs = table_lines([*(name.replace("_", " ") for name in names), "time ratio to none"], map(line, rows))
+    growth = table_lines(
+        ["mode", "start", "slope", "R^2", "exponent of a power law"],
+        (
+            [mode, f"{fit['start']:.2f}", f"{fit['slope']:.4f}", f"{fit['r_squared']:.4f}", f"{fit['exponent']:.2f}"]
+            for mode, fit in fits.items()
+        ),
+    )
+    said = "Seconds (of processor time, one thread) = start + slope x programs:"
+    return "\n".join(["# Cost of label correction", "", *costs, said, "", *growth])
 
 
 def main(settings: Settings) -> None:

@@ -11,63 +11,35 @@ under out_dir; run again, it does only what is missing. The protocol stands in d
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import from_clone  # noqa: F401
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from cli import run_stage
-from dreamprm_code.bilevel.settings import TrainSettings
-from dreamprm_code.bilevel.trainer import train
-from dreamprm_code.bilevel.units import TrainingData, Unit
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_rows
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
-from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading
+from dreamprm_code.prm.readout import READOUTS, Reading
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.progress import progress_bar
-from dreamprm_code.records import Problem, Solution, StepLabel
+from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
-from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
-from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, by_functions, lines_of, markdown, pools_of
+from dreamprm_code.study.ngrams import LinearPRM
+from dreamprm_code.study.real_arms import ARMS, Encoded, Rows, encode, train_head
+from dreamprm_code.study.real_tables import RANDOM, ArmScores, CandidateFacts, by_functions, candidate_sets, lines_of, markdown
 from dreamprm_code.study.step_features import StepFeatures
+from dreamprm_code.study.training import bare_training
 
 DTYPES = ("float32", "bfloat16")
-
-
-class Arm(NamedTuple):
-    """What the inner level reads (Monte-Carlo labels, whole programs with outcomes), what the outer level learns, and the
-    readout of the head (None: the run's). ``reader`` is the backbone or n-grams of the program."""
-
-    step_labels: bool = True
-    outcomes: bool = True
-    learn: str = "none"
-    readout: str | None = None
-    reader: Literal["backbone", "ngrams"] = "backbone"
-    hypergradient: str = "exact"
-
-
-ARMS = {
-    "none": Arm(outcomes=False),
-    "outcomes": Arm(step_labels=False),
-    "none + outcomes": Arm(),
-    "labels": Arm(outcomes=False, learn="labels"),
-    "labels + outcomes": Arm(learn="labels"),
-    "weights": Arm(outcomes=False, learn="weights"),
-    "weights, darts": Arm(outcomes=False, learn="weights", hypergradient="darts"),
-    "outcomes, last token": Arm(step_labels=False, readout="last"),
-    "none + outcomes, last token": Arm(readout="last"),
-    "outcomes, n-grams": Arm(step_labels=False, reader="ngrams"),
-}
 
 
 class Settings(RunSettings):
@@ -89,21 +61,6 @@ class Settings(RunSettings):
     outer_lr: float = Field(2e-2, gt=0, description="of labels and weights")
     aggregation: Literal["mean", "last"] = Field("mean", description="from step scores to a program's score")
     save: str | None = Field(None, description="an arm whose head, of the first seed, becomes a PRM folder: out_dir/prm")
-
-
-class Rows(NamedTuple):
-    """What the arms read, by kind: texts as (question_id, code), and for step labels the index of the step."""
-
-    problems: dict[str, Problem]
-    labels: list[StepLabel]
-    programs: dict[tuple[str, int], str]  # code of the labelled programs
-    outcomes: list[Solution]
-    candidates: list[Solution]
-    train_ids: frozenset[str]
-
-    def texts(self) -> list[tuple[str, str]]:
-        written = [(question_id, code) for (question_id, _), code in self.programs.items()]
-        return written + [(row.question_id, row.code) for row in (*self.outcomes, *self.candidates)]
 
 
 def read_inputs(settings: Settings) -> Rows:
@@ -141,49 +98,8 @@ def read_inputs(settings: Settings) -> Rows:
 def features(settings: Settings, rows: Rows) -> StepFeatures:
     folder = settings.data_dir / "features" / f"{Path(settings.backbone).stem}-{settings.layers}-{settings.dtype}"
     states = StepFeatures(settings.backbone, settings.layers, READOUTS, folder, getattr(torch, settings.dtype))
-    with progress_bar(desc="features", unit="problem") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        states.prepare(rows.problems, rows.texts(), show)
+    states.prepare(rows.problems, rows.texts())
     return states
-
-
-class Encoded(NamedTuple):
-    """Features [R, F] of labelled steps and of whole programs, and of every step of the candidates; how states were scaled."""
-
-    labels_RF: Tensor
-    outcomes_MF: Tensor
-    candidates: list[Tensor]
-    scale: FeatureScale | None
-
-
-def encode(settings: Settings, arm: Arm, rows: Rows, states: StepFeatures) -> Encoded:
-    """Scaled by what the training side looks like, without its labels."""
-    if arm.reader == "ngrams":
-        train = [("", row.code) for row in rows.outcomes]
-        encoder = NgramEncoder(train)
-        return Encoded(
-            encoder.encode([("", row.prefix) for row in rows.labels]),
-            encoder.encode(train),
-            [encoder.encode([("", row.code)]) for row in rows.candidates],
-            None,
-        )
-    readout = arm.readout or settings.readout
-
-    def of(question_id: str, code: str) -> Tensor:
-        found = states.of((question_id, code), readout)
-        assert found is not None, "programs beyond the backbone's length are longer than any answer asked for"
-        return found
-
-    labels_RH = torch.stack([of(row.question_id, rows.programs[row.key[:2]])[row.step_idx] for row in rows.labels])
-    outcomes_MH = torch.stack([of(row.question_id, row.code)[-1] for row in rows.outcomes])
-    scale = FeatureScale(outcomes_MH.shape[1], torch.float32)
-    scale.fit([labels_RH, outcomes_MH])
-    candidates = [scale(of(row.question_id, row.code)) for row in rows.candidates]
-    return Encoded(scale(labels_RH), scale(outcomes_MH), candidates, scale)
 
 
 def facts(row: Solution) -> CandidateFacts:
@@ -198,44 +114,8 @@ def facts(row: Solution) -> CandidateFacts:
     )
 
 
-def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
-    """The arm's rows as units. Where both levels read outcomes, those of training problems are fitted, the others judge."""
-    outcomes = [float(bool(row.passed)) for row in rows.outcomes]
-    questions = [row.question_id for row in rows.outcomes]
-    inner = []
-    if arm.step_labels:
-        inner += [
-            Unit(feature_F[None], rows=(index,), question_id=row.question_id)
-            for index, (feature_F, row) in enumerate(zip(encoded.labels_RF, rows.labels, strict=True))
-        ]
-    whole = [
-        Unit(feature_F[None], outcomes=(outcome,), question_id=question_id)
-        for feature_F, outcome, question_id in zip(encoded.outcomes_MF, outcomes, questions, strict=True)
-    ]
-    outer = whole
-    if arm.outcomes and arm.learn != "none":  # no outcome judges a level that has fitted it
-        outer = [unit for unit in whole if unit.question_id not in rows.train_ids]
-        whole = [unit for unit in whole if unit.question_id in rows.train_ids]
-    if arm.outcomes:
-        inner += whole
-    return TrainingData(
-        keys=tuple(row.key for row in rows.labels) if arm.step_labels else (),
-        mc_value=tuple(row.mc_value or 0.0 for row in rows.labels) if arm.step_labels else (),
-        num_rollouts=tuple(row.num_rollouts for row in rows.labels) if arm.step_labels else (),
-        inner=tuple(inner),
-        outer=tuple(outer),
-        validation=(),
-        collate=lambda features: torch.cat(list(features)),
-    )
-
-
-def train_head(settings: Settings, arm: Arm, rows: Rows, encoded: Encoded, seed: int) -> LinearPRM:
-    """The arm's head after one training."""
-    torch.manual_seed(seed)
-    model = LinearPRM(encoded.outcomes_MF.shape[1])
-    training = TrainSettings(
-        learn=arm.learn,
-        hypergradient=arm.hypergradient,
+def training_of(settings: Settings, seed: int) -> TrainSettings:
+    return bare_training(
         inner_only_steps=settings.inner_only_steps,
         bilevel_steps=settings.steps - settings.inner_only_steps,
         batch_programs=settings.batch_programs,
@@ -246,16 +126,8 @@ def train_head(settings: Settings, arm: Arm, rows: Rows, encoded: Encoded, seed:
         schedule="linear",
         clip=0.0,
         outer_lr=settings.outer_lr,
-        eval_every=0,
-        checkpoint_every=0,
         seed=seed,
-        device="cpu",
-        progress=False,
-        log_to=[],
     )
-    with tempfile.TemporaryDirectory() as folder:
-        train(training, data_of(arm, rows, encoded), folder, model)
-    return model
 
 
 def candidate_scores(settings: Settings, model: LinearPRM, encoded: Encoded) -> list[float]:
@@ -307,20 +179,20 @@ def main(settings: Settings) -> None:
             bar.update(len(settings.seeds) - len(missing))
             if not missing:
                 continue
-            encoded = encode(settings, ARMS[name], rows, states)
+            encoded = encode(ARMS[name], rows, states, settings.readout)
             for seed in missing:
-                model = train_head(settings, ARMS[name], rows, encoded, seed)
+                model = train_head(ARMS[name], rows, encoded, training_of(settings, seed))
                 appender.append(*score_rows(name, seed, rows, candidate_scores(settings, model, encoded)))
                 bar.update(1)
     if settings.save is not None:
-        encoded = encode(settings, ARMS[settings.save], rows, states)
-        model = train_head(settings, ARMS[settings.save], rows, encoded, settings.seeds[0])
+        encoded = encode(ARMS[settings.save], rows, states, settings.readout)
+        model = train_head(ARMS[settings.save], rows, encoded, training_of(settings, settings.seeds[0]))
         save_prm(settings, model, encoded, ARMS[settings.save].readout or settings.readout)
     sort_file(path, ArmScores)
-    pools = pools_of(candidates)
-    lines = lines_of(pools, read_rows(path, ArmScores))
-    text = markdown(pools, lines, settings.seed) + "\n"
-    text += by_functions(pools, [line for line in lines if line.name in settings.arms])
+    sets = candidate_sets(candidates)
+    lines = lines_of(sets, read_rows(path, ArmScores))
+    shown = [line for line in lines if line.name in (RANDOM, *settings.arms)]
+    text = markdown(sets, lines, settings.seed) + "\n" + by_functions(candidates, shown)
     write_bytes_atomic(settings.out_dir / "table.md", [text.encode()])
     print(text)
     print(

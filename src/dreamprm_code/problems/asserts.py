@@ -26,6 +26,9 @@ class Case(NamedTuple):
     tolerance: float = 0.0
 
 
+OTHER_CLAIM = "an assert that does not compare the function's own result"
+
+
 class LeftOutError(ValueError):
     """Why a test or a problem cannot be converted."""
 
@@ -144,7 +147,7 @@ def _is_call(node: ast.expr, names: Collection[str]) -> bool:
 
 def _arguments(node: ast.expr, names: Collection[str]) -> list[Any]:
     if not _is_call(node, names):
-        raise LeftOutError("an assert that does not compare the function's own result")
+        raise LeftOutError(OTHER_CLAIM)
     assert isinstance(node, ast.Call)
     if node.keywords or any(isinstance(item, ast.Starred) for item in node.args):
         raise LeftOutError("a call with keyword or starred arguments")

@@ -139,19 +139,12 @@ def sample_rollouts(
 
 
 def _rollout_row(step: Step, sampled: Sampled) -> Rollout:
-    completion = sampled.completion
     return Rollout(
         question_id=step.question_id,
         solution_idx=step.solution_idx,
         step_idx=step.step_idx,
-        rollout_idx=completion.index,
-        output=completion.output,
-        code=sampled.code,
+        rollout_idx=sampled.completion.index,
         language=step.language,
         keeps_prefix=sampled.keeps_prefix,
-        finish_reason=completion.finish_reason,
-        passed=sampled.grade.verdict.passed,
-        verdict=sampled.grade.verdict,
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
+        **sampled.fields(),
     )

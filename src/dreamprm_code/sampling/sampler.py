@@ -33,6 +33,19 @@ class Sampled(NamedTuple):
     grade: GradeResult
     language: str = "python"
 
+    def fields(self) -> dict[str, Any]:
+        """What a :class:`Solution` and a :class:`Rollout` say alike."""
+        completion = self.completion
+        return {
+            "output": completion.output,
+            "code": self.code,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "verdict": self.grade.verdict,
+            "passed": self.grade.verdict.passed,
+        }
+
 
 class Sampler:
     """Asks the policy, grades, writes. ``max_requests`` of the policy bounds what is in flight."""
@@ -218,16 +231,10 @@ def run_sampling(
 
 def solution_row(question_id: str, sampled: Sampled) -> Solution:
     """The row of a sampled program."""
-    completion = sampled.completion
     return Solution(
         question_id=question_id,
-        solution_idx=completion.index,
-        output=completion.output,
-        code=sampled.code,
+        solution_idx=sampled.completion.index,
         language=sampled.language,
-        finish_reason=completion.finish_reason,
-        **sampled.grade.solution_fields(),
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
-        mean_logprob=completion.mean_logprob,
+        mean_logprob=sampled.completion.mean_logprob,
+        **(sampled.fields() | sampled.grade.solution_fields()),
     )

@@ -225,7 +225,7 @@ MC = "step labels"
 WHOLE = "outcomes of whole programs"
 EVERY = "outcomes at every prefix of their programs"
 
-BASE_ARM, OUTCOMES_ARM, POOL_ARM, BEST_ARM = "none", "outcomes", "pool", "pool at every prefix + agreement"
+OUTCOMES_ARM, POOL_ARM, BEST_ARM = "outcomes", "pool", "pool at every prefix + agreement"
 
 ARMS: dict[str, Arm] = {
     "none": Arm(_none, MC, "cross-entropy on the Monte-Carlo labels"),

@@ -9,7 +9,7 @@ Features that are equal in every row have equal weights at every step (they star
 column stands for all of them: the logit counts it as often as it occurs, its gradient is that of one.
 """
 
-# R = training steps, P = rows of the inner pool (training steps, then outcome rows), N = rows of a window,
+# R = training steps, P = rows of the inner pool (training steps, then outcome rows), N = rows of a batch,
 # F = features, C = distinct columns, then the bias and a column of value 0, K = columns that a row holds
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class Head:
         return sigmoid(logit_S.astype(np.float64))
 
 
-def window_rows(num_rows: int, size: int, count: int, seed: int) -> Array:
-    """The rows of ``count`` windows [count, size]: the order of :class:`dreamprm_code.bilevel.data.Windows`, one row a unit."""
+def batch_rows(num_rows: int, size: int, count: int, seed: int) -> Array:
+    """The rows of ``count`` batches [count, size]: the order of :class:`dreamprm_code.bilevel.batches.Batches`."""
     generators = (torch.Generator().manual_seed(seed * 1_000_003 + epoch) for epoch in range(-(-size * count // num_rows)))
     stream = torch.cat([torch.randperm(num_rows, generator=generator) for generator in generators])
     return stream[: size * count].view(count, size).numpy()
@@ -164,7 +164,7 @@ class _Adam:
         self.value -= (lr / (1.0 - 0.9**self.step)) * self.mean / self.floored
 
     def pull_back(self, vector: Array) -> Array:
-        """As :func:`dreamprm_code.bilevel.hypergradients.pull_back`."""
+        """As :func:`dreamprm_code.bilevel.method.pull_back`."""
         bias1, bias2 = 1.0 - 0.9**self.step, 1.0 - 0.999**self.step
         second = self.mean * self.grad * (0.001 / bias1 / bias2) / np.maximum(self.root * self.floored * self.floored, 1e-38)
         return self.lr * (0.1 / bias1 / self.floored - second) * vector
@@ -181,7 +181,7 @@ def fit(
 ) -> Head:
     """A linear head from zero: ``steps`` and ``outcomes`` in one inner pool; ``outer`` corrects the labels of ``steps``.
 
-    Of ``training`` it reads learn, both step counts, window sizes, learning rates, schedule, agreement, score_sd and seed, and
+    Of ``training`` it reads learn, both step counts, batch sizes, learning rates, schedule, agreement, score_sd and seed, and
     does what ``bilevel.train`` does with Adam, without decay and clipping. ``slope`` is another loss for the training steps.
     ``on_step(step, head)`` is called after each step; ``head()`` is the head then.
 
@@ -196,7 +196,7 @@ def fit(
         features = features.joined(outcomes.features, padding=len(count_C) - 1)
         label_P, weight_P = np.append(label_P, outcomes.label_R), np.append(weight_P, outcomes.weight_R)
     head = _Adam(np.zeros(len(count_C), np.float32))
-    windows = window_rows(len(label_P), min(training.batch_programs, len(label_P)), training.total_steps, training.seed)
+    batches = batch_rows(len(label_P), min(training.batch_programs, len(label_P)), training.total_steps, training.seed)
     table = None
     if training.learn != "none" and outer is not None:
         table = _Table(training, steps, outer, label_P, weight_P)
@@ -204,7 +204,7 @@ def fit(
     def fitted() -> Head:
         return Head(columns, head.value.copy(), label_P[: len(steps)].copy(), weight_P[: len(steps)].copy())
 
-    for step, rows in enumerate(windows, 1):
+    for step, rows in enumerate(batches, 1):
         seen = features.at(rows)
         score_N = sigmoid(seen.times(head.value * count_C))
         target_N = label_P[rows].astype(np.float32)
@@ -233,13 +233,13 @@ class _Table:
         self.adam = _Adam(steps.label_R.copy() if is_label else steps.weight_R.astype(np.float64))
         self.high, self.into_P = (1.0, label_P) if is_label else (2.0, weight_P)
         size = min(training.outer_programs, len(outer))
-        self.windows = window_rows(len(outer), size, training.bilevel_steps, training.seed + 1)
+        self.batches = batch_rows(len(outer), size, training.bilevel_steps, training.seed + 1)
 
     def correct(
         self, step: int, head: _Adam, count_C: Array, rows_N: Array, seen: Features, score_N: Array, target_N: Array
     ) -> None:
         """One outer step after the inner step that read ``rows_N``, at whose scores and targets it is differentiated."""
-        training, chosen = self.training, self.windows[step - 1]
+        training, chosen = self.training, self.batches[step - 1]
         read = self.outer.features.at(chosen)
         error_N = sigmoid(read.times(head.value * count_C)) - self.outer.label_R[chosen].astype(np.float32)
         along_C = head.pull_back(read.transposed_times(error_N / np.float32(len(chosen)), len(count_C)))
@@ -248,7 +248,7 @@ class _Table:
         tangent = seen.at(is_step).times(along_C * count_C).astype(np.float64)
         mixed = -self.weight_P[rows] if training.learn == "labels" else (score_N - target_N)[is_step]
         grad_R = np.zeros(self.num_steps)
-        np.add.at(grad_R, rows, -mixed * tangent / len(rows_N))  # a window that ends a pass may hold a row twice
+        np.add.at(grad_R, rows, -mixed * tangent / len(rows_N))  # a batch that ends a pass may hold a row twice
         value_R = self.adam.value
         self.adam.move(grad_R, scheduled(training.outer_lr, step, 0, training.bilevel_steps, training.schedule))
         if training.agreement > 0.0:

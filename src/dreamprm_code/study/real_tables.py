@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Annotated, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
 from dreamprm_code.records import Index, Record
+from dreamprm_code.report.markdown import table_lines
+from dreamprm_code.selection.baselines import Method, baselines, oracle_method, prm_method
+from dreamprm_code.selection.candidates import Candidate, CandidateSet
+from dreamprm_code.selection.evaluation import outcomes
 from dreamprm_code.selection.metrics import auroc, bootstrap_interval, paired_test
 
 
@@ -38,61 +41,60 @@ class ArmScores(Record):
     scores: list[Annotated[float, Field(allow_inf_nan=False)]]
 
 
-class Pool(NamedTuple):
-    """The candidates of one problem."""
+def candidate_sets(facts: Iterable[CandidateFacts]) -> list[CandidateSet]:
+    """By question_id."""
+    grouped: dict[str, list[Candidate]] = {}
+    for row in sorted(facts, key=lambda row: row.key):
+        candidate = Candidate(
+            row.solution_idx,
+            row.passed,
+            step_scores=None,
+            public_passed=row.public_passed,
+            mean_logprob=row.mean_logprob,
+            num_characters=row.num_characters,
+        )
+        grouped.setdefault(row.question_id, []).append(candidate)
+    return [CandidateSet(question_id, "", tuple(candidates)) for question_id, candidates in grouped.items()]
 
-    question_id: str
-    candidates: tuple[CandidateFacts, ...]
 
-    @property
-    def passed(self) -> np.ndarray:
-        return np.array([candidate.passed for candidate in self.candidates])
-
-
-Keys = Callable[[Pool], Sequence[tuple[float, ...]]]
-
-CONTROLS: dict[str, Keys] = {
-    "random (expected)": lambda pool: [(0.0,)] * len(pool.candidates),
-    "first sample": lambda pool: [(-float(candidate.solution_idx),) for candidate in pool.candidates],
-    "shortest": lambda pool: [(-float(candidate.num_characters),) for candidate in pool.candidates],
-    "longest": lambda pool: [(float(candidate.num_characters),) for candidate in pool.candidates],
-    "mean log-likelihood": lambda pool: [(_logprob(candidate),) for candidate in pool.candidates],
-    "public test": lambda pool: [(_public(candidate),) for candidate in pool.candidates],
-    "public test, log-likelihood": lambda pool: [(_public(c), _logprob(c)) for c in pool.candidates],
-    "oracle": lambda pool: [(float(candidate.passed),) for candidate in pool.candidates],
+_KNOWN = baselines()
+RANDOM, LOGPROB = "random (expected)", "mean log-likelihood"
+CONTROLS: dict[str, Method] = {
+    RANDOM: _KNOWN["random"],
+    "first sample": _KNOWN["first"],
+    "shortest": _KNOWN["shortest"],
+    "longest": _KNOWN["longest"],
+    LOGPROB: _KNOWN["logprob"],
+    "public test": _KNOWN["public"],
+    "public test, log-likelihood": Method(
+        "public_logprob",
+        "public tests, log-likelihood",
+        lambda own: list(zip(_KNOWN["public"].keys(own), _KNOWN["logprob"].keys(own), strict=True)),
+    ),
+    "oracle": oracle_method(),
 }
 
 
-def _logprob(candidate: CandidateFacts) -> float:
-    return float("-inf") if candidate.mean_logprob is None else candidate.mean_logprob
-
-
-def _public(candidate: CandidateFacts) -> float:
-    return float(candidate.public_passed is True)
-
-
-def pools_of(candidates: Iterable[CandidateFacts]) -> list[Pool]:
-    grouped: dict[str, list[CandidateFacts]] = {}
-    for candidate in candidates:
-        grouped.setdefault(candidate.question_id, []).append(candidate)
+def with_scores(sets: Sequence[CandidateSet], scores: Mapping[str, Sequence[float]]) -> list[CandidateSet]:
+    """An arm's score as the score of each candidate's one step."""
     return [
-        Pool(question_id, tuple(sorted(members, key=lambda row: row.solution_idx)))
-        for question_id, members in sorted(grouped.items())
+        own._replace(
+            candidates=tuple(
+                candidate._replace(step_scores=(score,))
+                for candidate, score in zip(own.candidates, scores[own.question_id], strict=True)
+            )
+        )
+        for own in sets
     ]
 
 
-def chosen_outcome(keys: Sequence[tuple[float, ...]], passed: np.ndarray) -> float:
-    """Expected outcome of the candidate with the highest key; equal ones are equally likely."""
-    best = max(keys)
-    return float(passed[[key == best for key in keys]].mean())
-
-
-def within_auroc(keys: Sequence[Sequence[tuple[float, ...]]], pools: Sequence[Pool]) -> list[float]:
+def within_auroc(sets: Sequence[CandidateSet], method: Method) -> list[float]:
     """AUROC of each problem that has both kinds of candidates."""
     found = []
-    for own, pool in zip(keys, pools, strict=True):
-        order = {key: rank for rank, key in enumerate(sorted(set(own)))}
-        value = auroc([order[key] for key in own], pool.passed.tolist())
+    for own in sets:
+        keys = method.keys(own)
+        order = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+        value = auroc([order[key] for key in keys], [passed is True for passed in own.passed])
         if value is not None:
             found.append(value)
     return found
@@ -107,77 +109,66 @@ class Line(NamedTuple):
     aurocs: list[float]
 
 
-def lines_of(pools: Sequence[Pool], scores: Iterable[ArmScores]) -> list[Line]:
+def lines_of(sets: Sequence[CandidateSet], scores: Iterable[ArmScores]) -> list[Line]:
     """Controls first, then each arm alone and behind the public test."""
-    lines = [_line(name, [[keys(pool) for pool in pools]], pools) for name, keys in CONTROLS.items()]
+    lines = [_line(name, method, [sets]) for name, method in CONTROLS.items()]
     by_arm: dict[str, dict[int, dict[str, list[float]]]] = {}
     for row in scores:
         by_arm.setdefault(row.arm, {}).setdefault(row.seed, {})[row.question_id] = row.scores
     for arm, seeds in by_arm.items():
-        alone = [[[(value,) for value in of[pool.question_id]] for pool in pools] for _, of in sorted(seeds.items())]
-        behind = [
-            [
-                [(_public(candidate), value) for candidate, value in zip(pool.candidates, of[pool.question_id], strict=True)]
-                for pool in pools
-            ]
-            for _, of in sorted(seeds.items())
-        ]
-        lines += [_line(arm, alone, pools), _line(f"public test, {arm}", behind, pools)]
+        scored = [with_scores(sets, found) for _, found in sorted(seeds.items())]
+        lines += [_line(arm, prm_method(), scored), _line(f"public test, {arm}", _KNOWN["public_prm"], scored)]
     return lines
 
 
-def _line(name: str, seeds: Sequence[Sequence[Sequence[tuple[float, ...]]]], pools: Sequence[Pool]) -> Line:
-    outcomes = [[chosen_outcome(keys, pool.passed) for keys, pool in zip(of, pools, strict=True)] for of in seeds]
-    aurocs = [within_auroc(of, pools) for of in seeds]
+def _line(name: str, method: Method, seeds: Sequence[Sequence[CandidateSet]]) -> Line:
+    solved = [[float(value or 0.0) for value in outcomes(sets, [method])[method.name]] for sets in seeds]
+    aurocs = [within_auroc(sets, method) for sets in seeds]
     return Line(
         name,
-        tuple(sum(own) for own in outcomes),
-        [mean(values) for values in zip(*outcomes, strict=True)],
+        tuple(sum(own) for own in solved),
+        [mean(values) for values in zip(*solved, strict=True)],
         [mean(values) for values in zip(*aurocs, strict=True)],
     )
 
 
-def markdown(pools: Sequence[Pool], lines: Sequence[Line], seed: int = 0) -> str:
+def markdown(sets: Sequence[CandidateSet], lines: Sequence[Line], seed: int = 0) -> str:
     """The table: solved problems, differences to a random choice and to the log-likelihood, AUROC within problems."""
     known = {line.name: line for line in lines}
-    mixed = sum(0 < pool.passed.sum() < len(pool.passed) for pool in pools)
-    rows = [
-        f"{len(pools)} problems, {len(pools[0].candidates)} candidates each; {mixed} problems have both right and wrong ones. "
-        "Differences are in problems, with 95% bootstrap intervals over problems and paired sign-flip tests.",
-        "",
-        "| method | solved | against random | p | against log-likelihood | p | AUROC within problems |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    mixed = sum(len(set(own.passed)) > 1 for own in sets)
+    rows = []
     for line in lines:
         cells = [line.name, _counts(line.solved)]
-        for other in ("random (expected)", "mean log-likelihood"):
+        for other in (RANDOM, LOGPROB):
             if line.name == other:
                 cells += ["", ""]
                 continue
             test = paired_test(line.outcomes, known[other].outcomes, seed)
-            low, difference, high = (len(pools) * value for value in (test.low, test.difference, test.high))
+            low, difference, high = (len(sets) * value for value in (test.low, test.difference, test.high))
             cells += [f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]", f"{test.p_value:.3f}"]
         interval = bootstrap_interval(line.aurocs, seed)
         cells.append(f"{mean(line.aurocs):.3f} [{interval.low:.3f}, {interval.high:.3f}]" if line.aurocs else "")
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
+        rows.append(cells)
+    heads = ["method", "solved", "against random", "p", "against log-likelihood", "p", "AUROC within problems"]
+    return (
+        f"{len(sets)} problems, {len(sets[0].candidates)} candidates each; {mixed} problems have both right and wrong ones. "
+        "Differences are in problems, with 95% bootstrap intervals over problems and paired sign-flip tests.\n\n"
+    ) + "\n".join(table_lines(heads, rows))
 
 
-def by_functions(pools: Sequence[Pool], lines: Sequence[Line], most: int = 3) -> str:
-    """Solved problems by the mean number of functions of a problem's candidates."""
-    random = _line("random (expected)", [[CONTROLS["random (expected)"](pool) for pool in pools]], pools)
-    shown = [random, *lines]
+def by_functions(facts: Iterable[CandidateFacts], lines: Sequence[Line], most: int = 3) -> str:
+    """Solved problems by the mean number of functions of a problem's candidates, whose ``facts`` the lines were made from."""
+    num_functions: dict[str, list[int]] = {}
+    for row in sorted(facts, key=lambda row: row.key):
+        num_functions.setdefault(row.question_id, []).append(row.num_functions)
     groups: dict[int, list[int]] = {}
-    for index, pool in enumerate(pools):
-        groups.setdefault(min(most, round(mean(row.num_functions for row in pool.candidates))), []).append(index)
-    rows = ["| functions per candidate | problems | " + " | ".join(line.name for line in shown) + " |"]
-    rows.append("|---" * (2 + len(shown)) + "|")
+    for index, numbers in enumerate(num_functions.values()):
+        groups.setdefault(min(most, round(mean(numbers))), []).append(index)
+    rows = []
     for size, members in sorted(groups.items()):
-        cells = [f"{size} or more" if size == most else str(size), str(len(members))]
-        rows.append(
-            "| " + " | ".join([*cells, *(f"{sum(line.outcomes[index] for index in members):.1f}" for line in shown)]) + " |"
-        )
-    return "\n".join(rows) + "\n"
+        solved = [f"{sum(line.outcomes[index] for index in members):.1f}" for line in lines]
+        rows.append([f"{size} or more" if size == most else str(size), str(len(members)), *solved])
+    return "\n".join(table_lines(["functions per candidate", "problems", *(line.name for line in lines)], rows))
 
 
 def _counts(solved: Sequence[float]) -> str:

@@ -25,10 +25,10 @@ from dreamprm_code.bilevel.losses import step_losses
 
 @dataclass(frozen=True)
 class ReleasedSettings:
-    """Published numbers; a window is ``accumulation`` micro-batches of ``micro_rows`` rows (published: 8 of 1)."""
+    """Published numbers; a step is ``accumulation`` micro-batches of ``micro_rows`` rows (published: 8 of 1)."""
 
-    warmup_windows: int
-    bilevel_windows: int
+    inner_only_steps: int
+    bilevel_steps: int
     micro_rows: int
     accumulation: int = 8
     lr: float = 1e-4
@@ -102,14 +102,14 @@ def train_as_released(
     get_logger().setLevel(logging.WARNING)
     torch.manual_seed(settings.seed)
     model.train()
-    micro_steps = settings.accumulation * (settings.warmup_windows + settings.bilevel_windows)
+    micro_steps = settings.accumulation * (settings.inner_only_steps + settings.bilevel_steps)
     inner = _Inner(
         "prm",
         BettyConfig(
             type="darts",
             gradient_accumulation=settings.accumulation,
             unroll_steps=1,
-            warmup_steps=settings.accumulation * settings.warmup_windows,
+            warmup_steps=settings.accumulation * settings.inner_only_steps,
         ),
         module=model,
         optimizer=torch.optim.Adam(model.parameters(), lr=settings.lr),

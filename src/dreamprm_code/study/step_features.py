@@ -8,17 +8,19 @@ One safetensors file per problem under a folder, so that a killed run goes on wi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import EncodingError
-from dreamprm_code.prm.readout import READOUTS, Reading, pool
+from dreamprm_code.prm.readout import READOUTS, FeatureScale, Reading, pool
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.prm.trees import build_tree, collate, group_sequences
+from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem
 
 Program = tuple[str, str]  # question_id, code
@@ -49,15 +51,12 @@ class StepFeatures:
             self._prm = PRM.create(self.backbone, lora=None, reading=reading, dtype=self.dtype)
         return self._prm
 
-    def prepare(
-        self, problems: Mapping[str, Problem], programs: Iterable[Program], progress: Callable[[int, int], None]
-    ) -> None:
+    def prepare(self, problems: Mapping[str, Problem], programs: Iterable[Program]) -> None:
         """Read the programs that no file holds yet."""
         by_problem: dict[str, set[str]] = {}
         for question_id, code in programs:
             by_problem.setdefault(question_id, set()).add(code)
-        for done, (question_id, codes) in enumerate(sorted(by_problem.items())):
-            progress(done, len(by_problem))
+        for question_id, codes in progress_bar(iterable=sorted(by_problem.items()), desc="features", unit="problem"):
             known = self._of(question_id)
             missing = sorted(code for code in codes if _name(code, self.readouts[0]) not in known)
             if missing:
@@ -66,7 +65,6 @@ class StepFeatures:
                 part = self._path(question_id).with_suffix(".part")
                 save_file(known, part)
                 part.rename(self._path(question_id))
-        progress(len(by_problem), len(by_problem))
 
     def of(self, program: Program, readout: str) -> Tensor | None:
         """feature_SH (float32) of a prepared program, None where it was too long to be read."""
@@ -95,7 +93,7 @@ class StepFeatures:
             sequences += steps
             owners += [code] * len(steps)
         rows: dict[tuple[str, str], dict[int, Tensor]] = {}
-        for group in group_sequences(sequences, _MAX_TOKENS):
+        for group in group_sequences(sequences, _MAX_TOKENS) if sequences else ():
             batch = collate([build_tree([sequences[index] for index in group])])
             hidden_TH = self.prm.model.hidden_states(batch)
             for readout in self.readouts:
@@ -104,6 +102,35 @@ class StepFeatures:
         for (code, readout), by_index in rows.items():
             found[_name(code, readout)] = torch.stack([by_index[index] for index in sorted(by_index)])
         return found
+
+
+class ScaledFeatures:
+    """What a head reads at the end of texts, scaled by what ``texts`` look like; no label is looked at.
+
+    A text is a program or a prefix of one, prepared in ``features``.
+
+    Raises:
+        UserError: a text is longer than the backbone's input.
+    """
+
+    def __init__(self, features: StepFeatures, readout: str, texts: Sequence[Program]):
+        self._features, self._readout = features, readout
+        feature_SH = self._ends(texts)
+        self._scale = FeatureScale(feature_SH.shape[1], torch.float32)
+        self._scale.fit([feature_SH])
+
+    def _ends(self, texts: Sequence[Program]) -> Tensor:
+        ends = []
+        for text in texts:
+            feature_SH = self._features.of(text, self._readout)
+            if feature_SH is None:
+                raise UserError(f"a program of {text[0]} is longer than what {self._features.backbone} reads")
+            ends.append(feature_SH[-1])
+        return torch.stack(ends)
+
+    def encode(self, texts: Sequence[Program]) -> Tensor:
+        """feature_SH, float32."""
+        return self._scale(self._ends(texts))
 
 
 def _name(code: str, readout: str) -> str:

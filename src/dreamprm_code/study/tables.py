@@ -13,6 +13,7 @@ from scipy import stats
 
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.records import Index, Record, Share
+from dreamprm_code.report.markdown import table_lines
 from dreamprm_code.report.plots import Series, line_figure, save_png
 from dreamprm_code.study.arms import ARMS, BEST_ARM, CONTROLS, OUTCOMES_ARM, POOL_ARM, SWEEP_ARMS
 from dreamprm_code.study.controlled import META
@@ -103,12 +104,8 @@ def paired(runs: Runs, base: Runs, metric: str) -> Estimate | None:
     return estimate(None if a is None or b is None else a - b for a, b in pairs)
 
 
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *(f"| {' | '.join(line)} |" for line in lines), ""]
-
-
 def _arms_table() -> list[str]:
-    return _table(["arm", "reads", "how"], ((name, arm.reads, arm.how) for name, arm in ARMS.items()))
+    return table_lines(["arm", "reads", "how"], ((name, arm.reads, arm.how) for name, arm in ARMS.items()))
 
 
 def _means_table(arms: Mapping[str, Runs]) -> list[str]:
@@ -117,7 +114,7 @@ def _means_table(arms: Mapping[str, Runs]) -> list[str]:
         seconds = np.mean([run.cpu_seconds for run in runs.values()])
         return [f"**{arm}**" if arm == BEST_ARM else arm, *means, f"{seconds:.2f}"]
 
-    return _table(["arm", *COLUMNS.values(), "CPU s"], (line(arm, runs) for arm, runs in arms.items()))
+    return table_lines(["arm", *COLUMNS.values(), "CPU s"], (line(arm, runs) for arm, runs in arms.items()))
 
 
 def _differences_table(arms: Mapping[str, Runs], base: str) -> list[str]:
@@ -126,7 +123,7 @@ def _differences_table(arms: Mapping[str, Runs], base: str) -> list[str]:
         for arm, runs in arms.items()
         if arm != base
     ]
-    return _table([f"arm minus `{base}`", *(COLUMNS[name] for name in COMPARED)], lines)
+    return table_lines([f"arm minus `{base}`", *(COLUMNS[name] for name in COMPARED)], lines)
 
 
 def _chance_line(arms: Mapping[str, Runs]) -> list[str]:
@@ -143,7 +140,7 @@ def _sweep_tables(name: str, found: Mapping[float, Mapping[str, Runs]], titles: 
     lines = []
     for metric in COMPARED:
         lines += [f"### {COLUMNS[metric]} against {name}", ""]
-        lines += _table(
+        lines += table_lines(
             ["arm", *titles],
             (
                 [arm, *(str(mean_of(arms[arm], metric)) if arm in arms else "-" for arms in found.values())]

@@ -131,7 +131,7 @@ def judge_missing_result(end: End, index: int, settings: Settings) -> TestOutcom
     if end.exceeded is None:
         cpu = min(cpu, settings.limits.cpu)  # of all tests together, and each was within its limit
     outcome = judge_end(end, b"", settings, cpu)
-    if outcome.verdict == "passed" or outcome.reason.startswith("exit status"):
+    if outcome.verdict == "passed" or (outcome.verdict == "runtime_error" and os.waitstatus_to_exitcode(end.status) > 0):
         return TestOutcome("runtime_error", f"the program ended during test {index}", outcome.cpu)
     return outcome
 
