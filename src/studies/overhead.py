@@ -154,7 +154,7 @@ def linear_fit(sizes: list[float], seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict], fits: dict[str, dict]) -> str:
-    names = list(rows[0])
+    names = "backbone parameters programs labels tokens mode steps seconds seconds_per_step peak_mib".split()
     base = {(row["backbone"], row["programs"]): row["seconds"] for row in rows if row["mode"] == "none"}
 
     def line(row: dict[str, Any]) -> list[str]:
