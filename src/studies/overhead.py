@@ -154,7 +154,8 @@ def linear_fit(sizes: list[float], seconds: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict], fits: dict[str, dict]) -> str:
-    names = "backbone parameters programs labels tokens mode steps seconds seconds_per_step peak_mib".split()
+    names = ["backbone", "parameters", "programs", "labels", "tokens", "mode", "steps"]
+    names += ["seconds", "seconds_per_step", "peak_mib"]
     base = {(row["backbone"], row["programs"]): row["seconds"] for row in rows if row["mode"] == "none"}
 
     def line(row: dict[str, Any]) -> list[str]:
