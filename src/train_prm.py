@@ -116,7 +116,8 @@ def main(settings: Settings) -> None:
         prm.model.to(device)
         bound = {"memory": float("inf"), "off": 0.0}.get(settings.trunk_cache, available_bytes(device) / 2)
         folder = settings.data_dir / "trunk" if settings.trunk_cache == "file" else None
-        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast], folder).collate)
+        trees = [unit.item for unit in (*data.inner, *data.outer, *data.validation)]
+        data = replace(data, collate=FrozenTrunk(prm.model, bound, AUTOCAST[settings.autocast], folder, trees).collate)
     if settings.scaled:
         units = progress_bar(iterable=(*data.inner, *data.outer), desc="states", unit="tree", disable=not settings.progress)
         prm.model.fit_scale(data.collate([unit.item]) for unit in units)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.autograd import forward_ad
@@ -91,6 +92,30 @@ def test_what_is_frozen_is_computed_once_per_tree(trees, trained_layers):
     assert calls == [3] * (4 - trained_layers) + [above] * trained_layers
     rows = [len(tree.read_at_S) if trained_layers == 0 else tree.num_tokens for tree in trees]
     assert trunk.num_bytes == sum(rows) * 64 * 4
+
+
+@pytest.mark.parametrize("trained_layers", [0, 2])
+@pytest.mark.parametrize("readout", ["last", "mean"])
+def test_trees_of_the_same_tokens_are_computed_in_one_pass(tokenizer, trees, trained_layers, readout):
+    encoder, problem = StepEncoder(tokenizer), make_problem("Problem 0.")
+    programs = [encoder.encode_program(problem, code) for code in (TWO_STEPS, OTHER_END)]
+    ends = build_tree([steps[-1] for steps in reversed(programs)])  # whole programs alone, in another order
+    assert np.array_equal(ends.token_ids_T, trees[0].token_ids_T) and len(ends.read_at_S) < len(trees[0].read_at_S)
+    company = [trees[0], ends, trees[1]]
+    model, found = make_model(trained_layers, readout), []
+    for max_bytes in (float("inf"), 0.0):
+        calls = []
+        hook = model.decoder.layers[0].register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        trunk = FrozenTrunk(model, max_bytes, trees=company)
+        with torch.no_grad():
+            found += [model(trunk.collate([tree])) for tree in company]
+        hook.remove()
+        assert len(calls) == (2 if max_bytes else 3)
+    assert all(torch.equal(one, other) for one, other in zip(found[:3], found[3:], strict=True))
+    with torch.no_grad():
+        apart = [model(collate([tree])) for tree in company]
+    for one, other in zip(found[:3], apart, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("trained_layers", [0, 2])

@@ -3,17 +3,20 @@
 Where training moves LoRA in the last j layers only, the hidden states below them are the same in every epoch; where it moves
 the head alone, so is all that the head reads. :class:`FrozenTrunk` stands in the place of ``collate``: it gives the batch what
 it remembers of its trees, in memory or in a folder, computing what it does not, and the model goes on from there. Each tree's
-states are computed in a pass of their own, kept or not, so that remembering changes no bit of any result.
+states are computed in a pass of their own, kept or not, so that remembering changes no bit of any result. Trees of the same
+tokens that are read at other places (a program that serves both levels) are computed in one pass.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError
@@ -35,6 +38,7 @@ class FrozenTrunk:
     Parameters must be frozen (or not) before and stay so. ``autocast`` is the mixed precision in which the model is trained.
     With a ``folder`` what was computed is kept there too, one safetensors file for each tree, under the names of the frozen
     parameters and of the tree: another training on the same programs, or the same one after a kill, reads it from there.
+    ``trees`` are those that will come: where some of them have the same tokens, one pass reads what all of them read.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class FrozenTrunk:
         max_bytes: float = float("inf"),
         autocast: torch.dtype | None = None,
         folder: Path | None = None,
+        trees: Iterable[TokenTree] = (),
     ):
         self.model, self.max_bytes, self.autocast = model, max_bytes, autocast
         self.layers = num_frozen_layers(model)
@@ -50,6 +55,7 @@ class FrozenTrunk:
         self.num_bytes = 0
         self.folder = folder and folder / self._name_of_the_trunk()
         self._kept: dict[int, tuple[TokenTree, Tensor]] = {}  # by the tree's id, which stays its own while it is kept here
+        self._wholes = _read_together(trees) if self.layers else {}
 
     def collate(self, trees: Sequence[TokenTree]) -> TreeBatch:
         """The trees as one batch, with their states below the trained layers, or what the head reads if it alone is trained."""
@@ -62,6 +68,10 @@ class FrozenTrunk:
     def _of(self, tree: TokenTree) -> Tensor:
         if id(tree) in self._kept:
             return self._kept[id(tree)][1]
+        whole = self._wholes.get(_nodes_of(tree), tree)
+        if whole is not tree:
+            states = self._of(whole)
+            return states[_rows_in(whole, tree)] if self.head_only else states
         found = (
             self._compute(tree)
             if self.folder is None
@@ -108,6 +118,38 @@ class FrozenTrunk:
         finally:
             for module, training in modes.items():
                 module.training = training
+
+
+def _nodes_of(tree: TokenTree) -> bytes:
+    digest = hashlib.sha256()
+    for array in (tree.token_ids_T, tree.ends_T, tree.separators_T):
+        digest.update(b"none" if array is None else array.tobytes())
+    return digest.digest()
+
+
+def _reads_of(tree: TokenTree) -> list[tuple[int, ...]]:
+    """For each sequence the node where it is read and, where it is known, its span: together, what the head reads there."""
+    columns = [tree.read_at_S[:, None]] if tree.spans_S3 is None else [tree.read_at_S[:, None], tree.spans_S3]
+    return [tuple(row) for row in np.concatenate(columns, axis=1).tolist()]
+
+
+def _rows_in(whole: TokenTree, tree: TokenTree) -> list[int]:
+    row_of = {read: row for row, read in enumerate(_reads_of(whole))}
+    return [row_of[read] for read in _reads_of(tree)]
+
+
+def _read_together(trees: Iterable[TokenTree]) -> dict[bytes, TokenTree]:
+    """For each set of nodes that several trees have, the tree that is read wherever one of them is."""
+    groups: dict[bytes, list[TokenTree]] = defaultdict(list)
+    for tree in trees:
+        groups[_nodes_of(tree)].append(tree)
+    wholes = {}
+    for nodes, group in groups.items():
+        if len(group) > 1 and len({tree.spans_S3 is None for tree in group}) == 1:
+            reads = np.array(sorted({read for tree in group for read in _reads_of(tree)}), dtype=np.int64)
+            spans = None if group[0].spans_S3 is None else reads[:, 1:]
+            wholes[nodes] = replace(group[0], read_at_S=reads[:, 0], spans_S3=spans)
+    return wholes
 
 
 def _name_of(tree: TokenTree) -> str:
