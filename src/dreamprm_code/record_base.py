@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -69,6 +71,22 @@ class Record(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+def rows_of_tests(tests: Iterable[tuple[Any, Any]], func_name: str | None) -> list[dict[str, str]]:
+    """A problem's tests from pairs, see ``Problem.from_tests``."""
+    rows = []
+    for number, (given, wanted) in enumerate(tests):
+        if func_name is not None and isinstance(given, (list, tuple)):
+            try:
+                given, wanted = "\n".join(map(json.dumps, given)), json.dumps(wanted)
+            except (TypeError, ValueError) as error:
+                raise RecordError(f"test {number} is not JSON data ({error})") from None
+        elif func_name is not None or not (isinstance(given, str) and isinstance(wanted, str)):
+            form = "(standard input, expected output), two strings" if func_name is None else "([arguments], expected result)"
+            raise RecordError(f"test {number} is not {form}")
+        rows.append({"input": given, "output": wanted, "testtype": "functional" if func_name else "stdin"})
+    return rows
 
 
 def _known_language(name: str) -> str:

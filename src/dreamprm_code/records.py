@@ -35,7 +35,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from dreamprm_code.languages import PYTHON
-from dreamprm_code.record_base import Code, LanguageName
+from dreamprm_code.record_base import Code, LanguageName, rows_of_tests
 from dreamprm_code.record_base import Record as Record
 from dreamprm_code.record_base import RecordError as RecordError
 
@@ -77,7 +77,7 @@ class Problem(Record):
     question_content: str
     platform: str
     contest_id: str
-    contest_date: Annotated[str, Field(description="ISO 8601")]
+    contest_date: Annotated[str, Field(description="ISO 8601, or empty")]
     starter_code: str
     difficulty: str
     public_test_cases: str
@@ -85,39 +85,34 @@ class Problem(Record):
     metadata: str
 
     @classmethod
-    def from_tests(cls, tests: Iterable[tuple[Any, Any]], func_name: str | None = None, question_id: str = "problem") -> Self:
-        """A problem of your own from its tests alone, all of them public.
+    def from_tests(
+        cls,
+        tests: Iterable[tuple[Any, Any]],
+        func_name: str | None = None,
+        private_tests: Iterable[tuple[Any, Any]] = (),
+        **known: str,
+    ) -> Self:
+        """A problem of its tests and what else is ``known`` (question_id, question_title, question_content ...).
 
         Without ``func_name`` a test is (standard input, expected output), two strings. With it, a test is (arguments, expected
-        result): a list or tuple of JSON values and one JSON value.
+        result): a list or tuple of JSON values and one JSON value. ``tests`` are public, as in a statement's examples.
 
-        >>> Problem.from_tests([("3", "6")])
+        >>> Problem.from_tests([("3", "6")], private_tests=[("5", "10")])
         >>> Problem.from_tests([((3, [1, 2]), 6)], func_name="solve")
 
         Raises:
-            RecordError: there is no test, or one is not of that form.
+            RecordError: there is no public test, or one is not of that form; or a field is not one of a problem.
         """
-        rows = []
-        for number, (given, wanted) in enumerate(tests):
-            if func_name is not None and isinstance(given, (list, tuple)):
-                try:
-                    given, wanted = "\n".join(map(json.dumps, given)), json.dumps(wanted)
-                except (TypeError, ValueError) as error:
-                    raise RecordError(f"test {number} is not JSON data ({error})") from None
-            elif func_name is not None or not (isinstance(given, str) and isinstance(wanted, str)):
-                form = (
-                    "(standard input, expected output), two strings" if func_name is None else "([arguments], expected result)"
-                )
-                raise RecordError(f"test {number} is not {form}")
-            rows.append({"input": given, "output": wanted, "testtype": "functional" if func_name else "stdin"})
-        if not rows:
+        tests_of = {"public": rows_of_tests(tests, func_name), "private": rows_of_tests(private_tests, func_name)}
+        if not tests_of["public"]:
             raise RecordError("a problem needs at least one test")
-        metadata = json.dumps({"func_name": func_name} if func_name else {})
-        tests_text = json.dumps(rows, ensure_ascii=False)
-        return cls.from_text("", question_id=question_id, public_test_cases=tests_text, metadata=metadata)
+        known["metadata"] = json.dumps({"func_name": func_name} if func_name else {})
+        for name, rows in tests_of.items():
+            known[f"{name}_test_cases"] = json.dumps(rows, ensure_ascii=False)
+        return cls.from_text(**known)
 
     @classmethod
-    def from_text(cls, question_content: str, **known: str) -> Self:
+    def from_text(cls, question_content: str = "", **known: str) -> Self:
         """A problem of its statement and what else is ``known``: without tests, every other field empty."""
         nothing = dict.fromkeys(cls.model_fields, "") | {"question_id": "problem", "metadata": "{}"}
         no_tests = {"public_test_cases": "[]", "private_test_cases": "[]"}

@@ -13,6 +13,8 @@ import pytest
 from dreamprm_code.grading import GraderSettings, grade, open_grader
 from dreamprm_code.grading.grader_settings import describe_isolation
 from dreamprm_code.grading.sandbox.levels import LEVELS
+from dreamprm_code.jsonl import write_rows
+from dreamprm_code.problems import load_problems
 from dreamprm_code.records import Problem, RecordError, Verdict
 
 
@@ -36,6 +38,18 @@ def test_one_line_for_functions():
 def test_what_is_not_a_test_is_refused(tests, func_name):
     with pytest.raises(RecordError, match="test"):
         Problem.from_tests(tests, func_name)
+
+
+def test_a_problem_of_your_own_is_a_row_that_every_stage_reads(tmp_path):
+    tests = {"tests": [("3", "6")], "private_tests": [("5", "10")]}
+    problem = Problem.from_tests(**tests, question_id="mine_1", question_title="Double", question_content="Read n, print 2n.")
+    write_rows(tmp_path / "problems.jsonl", [problem])
+    [found] = load_problems(tmp_path / "problems.jsonl")
+    assert found == problem and (found.question_title, found.difficulty) == ("Double", "")
+    verdicts = [grade(found, f"print({what})").failed_test for what in ("6", "2 * int(input())")]
+    assert verdicts == [1, None]  # the hidden test counts, too
+    with pytest.raises(RecordError, match="'titel' is unknown"):
+        Problem.from_tests(**tests, titel="Double")
 
 
 def test_the_level_reached_is_said():

@@ -9,8 +9,9 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from builders.rows import make_problem
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import JsonlError, write_rows
-from dreamprm_code.problems import ProblemError, load_problems
+from dreamprm_code.problems import ProblemError, Window, load_problems, split_by_windows
 from dreamprm_code.problems.sources import shard_name
 
 
@@ -85,13 +86,20 @@ def test_a_question_id_in_two_shards_is_an_error_that_names_both(shards):
         ({"metadata": '{"func_name": 3}'}, "'metadata' is not a JSON object"),
         ({"metadata": '{"func_name": "a b"}'}, "not a Python name"),
         ({"contest_date": "last May"}, "not an ISO 8601 date"),
-        ({"contest_date": ""}, "not an ISO 8601 date"),
     ],
 )
 def test_a_bad_field_is_an_error_with_file_and_line(tmp_path, fields, message):
     write_rows(tmp_path / "p.jsonl", [make_problem("a"), make_problem("b", **fields)])
     with pytest.raises(ProblemError, match=rf"p\.jsonl:2: .*{message}"):
         load_problems(tmp_path / "p.jsonl")
+
+
+def test_a_date_may_be_empty_but_not_where_windows_split_by_it(tmp_path):
+    write_rows(tmp_path / "p.jsonl", [make_problem("a", contest_date="")])
+    problems = load_problems(tmp_path / "p.jsonl")
+    assert [problem.contest_date for problem in problems] == [""]
+    with pytest.raises(UserError, match="problem a: contest_date '' is not an ISO 8601 date, by which windows split"):
+        split_by_windows(problems, {"test": Window("2024-01-01", None)})
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", "\udc80"])

@@ -95,7 +95,8 @@ def _check(problem: Problem, where: str) -> None:
     if func_name is not None and not func_name.isidentifier():
         raise ProblemError(f"{where}: func_name {func_name!r} in 'metadata' is not a Python name")
     try:
-        parse_date(problem.contest_date)
+        if problem.contest_date:
+            parse_date(problem.contest_date)
     except ValueError:
         raise ProblemError(f"{where}: contest_date {problem.contest_date!r} is not an ISO 8601 date") from None
 

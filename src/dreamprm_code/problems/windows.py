@@ -90,7 +90,8 @@ def split_by_windows(
             moment = parse_date(problem.contest_date)
         except ValueError:
             raise UserError(
-                f"problem {problem.question_id}: contest_date {problem.contest_date!r} is not an ISO 8601 date"
+                f"problem {problem.question_id}: contest_date {problem.contest_date!r} is not an ISO 8601 date, by which "
+                "windows split; give it one, or split by question_ids (split_file)"
             ) from None
         split.put(problem, next((name for name, (start, end) in spans.items() if start <= moment < end), None))
     return split

@@ -7,6 +7,7 @@ counts its one program. Only problems that every row has are compared in the pai
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ def problem_infos(problems: Iterable[Problem], files: Iterable[str | Path]) -> d
                 continue
             info = ProblemInfo(fields["contest_date"], fields["difficulty"])
             known = infos.setdefault(question_id, info)
-            if known.difficulty != info.difficulty or parse_date(known.contest_date) != parse_date(info.contest_date):
+            if known.difficulty != info.difficulty or _moment(known.contest_date) != _moment(info.contest_date):
                 raise UserError(
                     f"{path}: problem {question_id} is {info}, elsewhere {known}; the files are of different releases"
                 )
@@ -143,6 +144,18 @@ def paper_table(
 
 
 def in_window(contest_date: str, window: Window) -> bool:
-    """Whether a date lies in [start, end)."""
-    date = parse_date(contest_date)
+    """Whether a date lies in [start, end); one that is none lies in the window without bounds alone."""
+    if window == Window(None, None):
+        return True
+    date = _moment(contest_date)
+    if not isinstance(date, datetime):
+        return False
     return (window.start is None or date >= parse_date(window.start)) and (window.end is None or date < parse_date(window.end))
+
+
+def _moment(contest_date: str) -> datetime | str:
+    """What a date says, however it is written; a text that is none, as it is."""
+    try:
+        return parse_date(contest_date)
+    except ValueError:
+        return contest_date

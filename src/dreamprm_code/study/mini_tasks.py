@@ -116,7 +116,7 @@ def _problem(family: str, statement: str, lines: Sequence[str]) -> Problem:
     )
     tests = [(given, _run(lines, given)) for given in inputs]
     digest = hashlib.sha256(statement.encode()).hexdigest()[:12]
-    return Problem.from_tests(tests, question_id=f"mini_{digest}").model_copy(update={"question_content": statement})
+    return Problem.from_tests(tests, question_id=f"mini_{digest}", question_content=statement)
 
 
 def _run(lines: Sequence[str], given: str) -> str:

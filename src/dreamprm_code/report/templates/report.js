@@ -185,7 +185,7 @@
     }));
     target.replaceChildren(
       make("h3", { id: "problem-title" }, problem.title || problem.id),
-      make("p", { class: "notes" }, `${problem.id}, ${problem.platform}, ${problem.difficulty}, ${problem.date}`),
+      make("p", { class: "notes" }, [problem.id, problem.platform, problem.difficulty, problem.date].filter(Boolean).join(", ")),
       statement, make("h4", {}, "Programs"), programs, ...drawProgram(problem, state.program));
     rove(programs, "aria-pressed");
   };
