@@ -52,6 +52,8 @@ class Settings(FrozenSettings):
 
 
 def main(settings: Settings) -> None:
+    if settings.output.resolve() == settings.checkpoint.resolve():
+        raise UserError(f"{settings.output}: is the checkpoint itself; choose another --output")
     if settings.push is not None and settings.license is None:
         raise UserError("a model that is shared needs a licence, which depends on its backbone's: --license apache-2.0 ...")
     if settings.push is not None and not is_hub_name(settings.push):

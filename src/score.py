@@ -61,7 +61,7 @@ def main(settings: Settings) -> None:
     if settings.programs:
         named = list(named_programs(settings.programs, shared))
     else:
-        named = list(programs_in_text("" if sys.stdin.isatty() else sys.stdin.read(), "standard input", shared))
+        named = list(programs_in_text(standard_input(), "standard input", shared))
     if not named:
         raise UserError("there is no program; name .py or .jsonl files, or give one on standard input")
     wanted = {program.solution.question_id for program in named}
@@ -88,11 +88,20 @@ def main(settings: Settings) -> None:
         print()
     if settings.out is not None:
         write_rows(settings.out, ranked)
-    shortened = counts["statements_shortened"]
+    unparsable = sum(row.parses is False for row in ranked)
     print(
-        f"score: {counts['scored']} programs of {len(problems)} problems; {len(named) - counts['scored']} not read, "
-        f"{shortened} statements shortened" + (f"; {settings.out}" if settings.out else "")
+        f"score: {counts['scored']} programs of {len(problems)} problems, {unparsable} of them do not parse; "
+        f"{len(named) - counts['scored']} not read, {counts['statements_shortened']} statements shortened"
+        + (f"; {settings.out}" if settings.out else "")
     )
+
+
+def standard_input() -> str:
+    """What is piped in; nothing from a terminal."""
+    try:
+        return "" if sys.stdin.isatty() else sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: not text in UTF-8 (byte {error.start})") from None
 
 
 def shared_problem(settings: Settings) -> Problem | None:

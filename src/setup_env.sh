@@ -22,6 +22,24 @@ for name in sys.argv[1:]:
 PY
 }
 
+# Every package by the hash in requirements.lock, but torch, whose builds differ by machine. Arguments: the folder of the virtual
+# environment, pip's words. 0: done; 1: the lock does not fit this interpreter or index; 2: a package is not the one of the lock.
+_install_locked() {
+  local log=$1/locked.log && shift
+  if ! "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
+    echo "setup: requirements.lock is for Python 3.11; installing the pins without hashes" >&2
+    return 1
+  fi
+  "$@" --require-hashes --no-deps -r "$_root/requirements.lock" 2>"$log" && "$@" "$(grep '^torch==' "$_root/requirements.txt")" && return
+  cat "$log" >&2
+  if grep -q "DO NOT MATCH THE HASHES" "$log"; then
+    echo "setup: a package is not the one that requirements.lock was made with; nothing more is installed" >&2
+    return 2
+  fi
+  echo "setup: the packages of requirements.lock cannot be had here (lines above); installing the pins without hashes" >&2
+  return 1
+}
+
 _setup_env() {
   local active=${VIRTUAL_ENV:-${CONDA_PREFIX:-}}
   if [[ -n $active && -x $active/bin/python ]] && _fits "$active/bin/python"; then
@@ -41,11 +59,13 @@ _setup_env() {
     echo "setup: installing the pinned packages into $venv (once, a few minutes)" >&2
     [[ -x $venv/bin/python ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" || return 1
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
-    if [[ -n ${LOCKED:-} ]]; then # every package by its hash, but torch, whose builds differ by machine
-      "${pip[@]}" --require-hashes --no-deps -r "$_root/requirements.lock" && "${pip[@]}" "$(grep '^torch==' "$_root/requirements.txt")"
-    else
-      "${pip[@]}" -r "$_root/requirements.txt" -r "$_root/requirements-tests.txt"
-    fi || { echo "setup: pip failed; see the lines above" >&2; return 1; }
+    local locked=1
+    if [[ -n ${LOCKED:-} ]]; then _install_locked "$venv" "${pip[@]}" && locked=0 || locked=$?; fi
+    [[ $locked != 2 ]] || return 1
+    if [[ $locked == 1 ]]; then
+      "${pip[@]}" -r "$_root/requirements.txt" -r "$_root/requirements-tests.txt" ||
+        { echo "setup: pip failed; see the lines above" >&2; return 1; }
+    fi
     # betty-ml declares Python < 3.11 but works on 3.11 and newer with these versions.
     "${pip[@]}" --no-deps --ignore-requires-python -r "$_root/requirements-betty.txt" || return 1
     _fits "$venv/bin/python" || { echo "setup: $venv lacks a pinned package after installation; delete it and try again" >&2; return 1; }
@@ -55,7 +75,7 @@ _setup_env() {
 
 _setup_env || exit 1
 if [[ ${OLDPWD:-$PWD} != "$PWD" ]]; then echo "note: relative paths are relative to $PWD" >&2; fi # the recipe has changed to its folder
-unset -f _fits _setup_env
+unset -f _fits _install_locked _setup_env
 unset _root
 # Threads that wait for others sleep. On two cores with another process of two threads, busy waiting (torch's default) makes a bfloat16
 # matrix product 5 to 10 times slower (24 against 124 GFLOPS); alone on the machine it makes no difference (318 GFLOPS both).

@@ -18,6 +18,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.prm import PRM
 from dreamprm_code.records import TableRow
+from dreamprm_code.selection.scoring import checkpoint_sha256
 from export_prm import Settings, main
 
 
@@ -36,6 +37,18 @@ def test_the_verb_does_not_overwrite_something_else(tmp_path, tokenizer):
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not a checkpoint folder"):
         main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "mine"))
+    before = checkpoint_sha256(tmp_path / "prm")
+    with pytest.raises(UserError, match="is the checkpoint itself"):
+        main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "mine" / ".." / "prm"))
+    assert checkpoint_sha256(tmp_path / "prm") == before
+
+
+def test_an_adapter_config_that_is_none_is_one_line(tmp_path, tokenizer):
+    tiny_prm(tokenizer).save_pretrained(tmp_path / "prm")
+    (tmp_path / "prm" / "adapter_config.json").write_text("null")
+    with pytest.raises(UserError, match=r"adapter_config\.json: cannot be read"):
+        main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "shared", architecture="adapter"))
+    assert not (tmp_path / "shared").exists()
 
 
 def test_pefts_auto_class_loads_an_adapter_and_gives_the_states_that_the_head_reads(tmp_path, tokenizer, problem):

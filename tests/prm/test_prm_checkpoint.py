@@ -164,6 +164,31 @@ def test_missing_and_broken_parts_are_named(tmp_path, tokenizer):
         PRM.from_pretrained(tmp_path / "empty")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("prm_config.json", "[" * 100_000, r"prm_config\.json: cannot be read"),
+        ("tokenizer.json", "[]", r"the tokenizer cannot be read"),
+        ("tokenizer_config.json", "null", r"the tokenizer cannot be read"),
+        ("backbone/config.json", "null", r"backbone .*: cannot be loaded"),
+    ],
+)
+def test_a_file_that_holds_other_json_is_one_line(tmp_path, tokenizer, file, text, message):
+    tiny_prm(tokenizer).save_pretrained(tmp_path / "prm")
+    (tmp_path / "prm" / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        PRM.from_pretrained(tmp_path / "prm")
+
+
+def test_a_tokenizer_of_another_training_is_refused(tmp_path, tokenizer):
+    tiny_prm(tokenizer).save_pretrained(tmp_path / "prm")
+    path = tmp_path / "prm" / "prm_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"input": config["input"] | {"step_token_id": 5}}))
+    with pytest.raises(UserError, match=r"is token \d+ of the tokenizer, 5 of prm_config\.json"):
+        PRM.from_pretrained(tmp_path / "prm")
+
+
 def test_a_folder_without_its_adapter_config_or_with_another_one_is_refused(tmp_path, tokenizer):
     folder = tmp_path / "prm"
     tiny_prm(tokenizer).save_pretrained(folder)

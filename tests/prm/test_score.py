@@ -69,7 +69,7 @@ def test_files_are_ranked_by_the_mean_of_their_step_scores(folder, prm, tmp_path
     assert rows[0].score == pytest.approx(means[best]) and rows[0].step_names == ["main", "total"]
     printed = capsys.readouterr().out
     assert f"{rows[0].score:.3f}" in printed and "not read: no code" in printed
-    assert "score: 3 programs of 1 problems; 1 not read, 0 statements shortened" in printed
+    assert "score: 3 programs of 1 problems, 0 of them do not parse; 1 not read, 0 statements shortened" in printed
 
 
 def test_programs_that_do_not_parse_come_behind_all_that_do_and_say_so(folder, prm, tmp_path, capsys):
@@ -83,7 +83,9 @@ def test_programs_that_do_not_parse_come_behind_all_that_do_and_say_so(folder, p
     assert list(rows) == ["fine.py", *order, "empty.py"] and rows["broken.py"].score == pytest.approx(as_one_step)
     assert [row.rank for row in rows.values()] == [1, 2, 3, None]
     assert [row.parses for row in rows.values()] == [True, False, False, None]
-    lines = {line.split()[2].rpartition("/")[2]: line for line in capsys.readouterr().out.splitlines() if "/" in line}
+    printed = capsys.readouterr().out
+    assert "3 programs of 1 problems, 2 of them do not parse; 1 not read" in printed
+    lines = {line.split()[2].rpartition("/")[2]: line for line in printed.splitlines() if "/" in line}
     assert {name for name, line in lines.items() if "does not parse" in line} == {"broken.py", "cut.py"}
 
 
@@ -134,11 +136,15 @@ def test_standard_input_is_a_program_or_rows(folder, prm, tmp_path, monkeypatch,
         (["rows.jsonl", "--problems", "problems.jsonl"], "", "holds no problem 'other'"),
         (["--problems", "problems.jsonl"], '{"code": ""}', "has no question_id"),
         (["--statement", "A", "--server", "http://127.0.0.1:9"], "x = 1", r"127\.0\.0\.1:9/v1/models: no answer .*refused"),
+        (["--statement", "A", "--server", "127.0.0.1:9"], "x = 1", "'127.0.0.1:9': not a server's address, such as http"),
+        (["--statement", "A", "--server", "http://[a"], "x = 1", "no answer that can be read .*Invalid IPv6"),
+        (["--statement", "A"], b"\xff", r"standard input: not text in UTF-8 \(byte 0\)"),
     ],
 )
 def test_a_mistake_is_one_line(folder, tmp_path, monkeypatch, flags, stdin, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    piped = stdin if isinstance(stdin, bytes) else stdin.encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped), encoding="utf-8"))
     write_rows("problems.jsonl", [make_problem()])
     Path("rows.jsonl").write_text('{"question_id": "other", "solution_idx": 0, "code": "x"}\n')
     with pytest.raises(UserError, match=message) as caught:

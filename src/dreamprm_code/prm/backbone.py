@@ -39,6 +39,9 @@ SUPPORTED_MODEL_TYPES = ("qwen2", "qwen3", "llama", "mistral")
 
 _ROOT = Path(__file__).resolve().parents[3]  # a relative GGUF path may be relative to the repository, as in configs/
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What transformers raises where a folder's file is missing, damaged, or holds ``null`` or ``[]`` in the place of a dict."""
+
 
 class BackboneError(UserError):
     """A backbone that cannot be found, read or used; the message says which and what to do."""
@@ -148,7 +151,7 @@ def _from_hub(auto: Any, source: BackboneSource, **settings: Any) -> Any:
     try:
         with quiet_transformers():
             return auto.from_pretrained(source.location, **settings)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BackboneError(f"backbone {source.name}: cannot be loaded ({reason})") from None
 

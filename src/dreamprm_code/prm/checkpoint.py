@@ -99,8 +99,7 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
             backbone.save_pretrained(folder, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)
             adapter = folder / "adapter_config.json"
-            fields = json.loads(adapter.read_text(encoding="utf-8"))
-            adapter.write_text(describe_adapter(fields, lora, reference.name if reference else None), encoding="utf-8")
+            describe_adapter(adapter, lora, reference.name if reference else None)
         if keep_backbone:
             with quiet_transformers():
                 model.decoder.save_pretrained(folder / "backbone", state_dict=backbone_state)
@@ -128,13 +127,21 @@ def save(model: PRMModel, encoder: StepEncoder, steps: StepSettings, path: Path)
     write_folder(path, fill)
 
 
-def describe_adapter(fields: dict[str, Any], lora: LoraPart, base_model: str | None) -> str:
-    """``adapter_config.json`` from what PEFT wrote: its Auto classes need the task (the backbone's states) and the base model.
+def describe_adapter(path: Path, lora: LoraPart, base_model: str | None) -> None:
+    """Complete the ``adapter_config.json`` that PEFT wrote: its Auto classes need the task (the backbone's states) and the base
+    model.
 
     PEFT writes a set of modules in the order of a process's hashes, but scores are tied to the folder's bytes.
+
+    Raises:
+        CheckpointError: the file is not what PEFT writes.
     """
+    try:
+        fields = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}: {error}); copy the folder again") from None
     fields |= {"target_modules": lora.target_modules, "task_type": "FEATURE_EXTRACTION", "base_model_name_or_path": base_model}
-    return json.dumps(fields, indent=2) + "\n"
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
 
 def backbone_weights(model: PRMModel, keep: bool) -> dict[str, Tensor]:

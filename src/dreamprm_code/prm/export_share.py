@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -22,17 +21,12 @@ def export_adapter(checkpoint: Path, path: Path, facts: CardFacts = NO_FACTS) ->
     config = read_config(checkpoint)
     if config.kind != "adapter" or config.backbone is None:
         raise CheckpointError(f"{checkpoint}: not LoRA or a head on a backbone; leave --architecture out to export it whole")
-    if path.resolve() == checkpoint.resolve():
-        raise CheckpointError(f"{path}: is the checkpoint itself; choose another folder")
 
     def fill(folder: Path) -> None:
         shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
         adapter = folder / "adapter_config.json"
         if config.lora is not None and config.backbone is not None:
-            fields = json.loads(adapter.read_text(encoding="utf-8"))
-            adapter.write_text(
-                describe_adapter(fields, config.lora, facts.base_model or config.backbone.source), encoding="utf-8"
-            )
+            describe_adapter(adapter, config.lora, facts.base_model or config.backbone.source)
         (folder / "chat_template.jinja").write_text(chat_template(encoder_of(checkpoint, config.input)), encoding="utf-8")
         write_card(folder, "adapter", "", facts)
 

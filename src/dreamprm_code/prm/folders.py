@@ -22,6 +22,7 @@ from transformers import AutoTokenizer
 
 from dreamprm_code import __version__
 from dreamprm_code.errors import UserError
+from dreamprm_code.prm.backbone import UNREADABLE
 from dreamprm_code.prm.encoding import StepEncoder
 from dreamprm_code.prm.export_chat import chat_template
 from dreamprm_code.prm.model import make_head
@@ -136,7 +137,7 @@ def read_config(folder: Path) -> CheckpointConfig:
         version = found["format_version"]
     except OSError as error:
         raise CheckpointError(f"{folder}: not a PRM checkpoint folder ({CONFIG_FILE}: {error.strerror})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}: {error})") from None
     if version not in _KNOWN_VERSIONS:
         raise CheckpointError(f"{folder}: checkpoint of version {version}; this program knows up to version {FORMAT_VERSION}")
@@ -205,10 +206,16 @@ def encoder_of(folder: Path, text: TextPart) -> StepEncoder:
     """The tokenizer of a folder with the text settings kept beside it."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{folder}: the tokenizer cannot be read ({reason})") from None
-    return StepEncoder(tokenizer, text.format, text.max_length, text.step_token, text.template)
+    encoder = StepEncoder(tokenizer, text.format, text.max_length, text.step_token, text.template)
+    if encoder.step_token_id != text.step_token_id:
+        raise CheckpointError(
+            f"{folder}: '{text.step_token}' is token {encoder.step_token_id} of the tokenizer, {text.step_token_id} of "
+            f"{CONFIG_FILE}; the tokenizer is not the one of the training"
+        )
+    return encoder
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -44,6 +44,8 @@ class ServedPRM:
             raise CheckpointError(f"{folder}: its head reads what no server computes; score without --server")
         self.encoder = encoder_of(folder, config.input)
         self.steps = config.input.steps
+        if not url.startswith(("http://", "https://")):
+            raise ServerError(f"{url!r}: not a server's address, such as http://localhost:8000")
         self.url = url.rstrip("/").removesuffix("/v1")
         self.timeout, self.parallel = timeout, parallel
         try:
@@ -108,8 +110,8 @@ class ServedPRM:
 
     def _ask(self, path: str, body: dict[str, Any] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         try:
+            request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=self.timeout) as reply:
                 text = reply.read(MAX_REPLY_BYTES)
             return json.loads(text)
