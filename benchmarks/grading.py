@@ -18,6 +18,7 @@ import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -206,9 +207,12 @@ def _family_cpu() -> float:
 
 
 def mixed(args: argparse.Namespace) -> None:
-    """Many small programs, a tenth of them hostile: what the grader holds in the end, and what the hostile ones cost."""
+    """Many small programs by two graders in turn, one of which gets a tenth of hostile ones: what each holds, what they cost.
+
+    In turn, so that the load of the host falls on both alike. Stop it with Ctrl-C or SIGTERM: it prints what was done.
+    """
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/grading")]
-    import psutil
+    from attacks_on_limits import HOGS
     from attacks_on_the_host import BREAK_OUTS
     from attacks_on_verdicts import FORGERIES
 
@@ -216,29 +220,71 @@ def mixed(args: argparse.Namespace) -> None:
 
     problems = {problem.question_id: problem for problem in load_problems(ROOT / "data/grading/problems.jsonl")} | PROBLEMS
     innocent = [json.loads(line) for line in (ROOT / "data/grading/programs.jsonl").open()]
-    innocent = [row for row in innocent if "numpy" not in row["code"]]
-    hostile_rows = [{"question_id": attack.problem, "code": attack.code} for attack in (*FORGERIES, *BREAK_OUTS)]
-    seconds = {}
-    for share in (0, 10):
-        rows = []
-        for index in range(args.rows):
-            row = innocent[index % len(innocent)]
+    innocent = [(row["question_id"], row["code"], (row["verdict"],)) for row in innocent
+                if "numpy" not in row["code"] and row["verdict"] != "no_code" and not row["verdict"].endswith("_limit")]  # fmt: skip
+    # Not those whose purpose is to use up a limit of time: they cost what that limit is set to, at every grader.
+    attacks = [attack for attack in (*FORGERIES, *BREAK_OUTS, *HOGS) if "time_limit" not in attack.verdicts]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = GraderSettings(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5, isolation=args.isolation)
+    with tempfile.TemporaryDirectory() as scratch, Grader(settings) as first, Grader(settings) as second:
+        os.chmod(scratch, 0o777)
+        (Path(scratch) / "keep").write_text("untouched")
+        places = {"@SCRATCH@": scratch, "@PORT@": "9", "@ABSTRACT@": "nobody", "@SOCKET@": scratch, "@DATAGRAMS@": scratch}
+        hostile_ones = []
+        for attack in attacks:
+            code = attack.code
+            for place, value in places.items():
+                code = code.replace(place, value)
+            hostile_ones.append((attack.problem, code, attack.verdicts))
+
+        def program(index: int, share: int) -> tuple[str, str, tuple[str, ...]]:
             if share and index % 10 == 0:
-                row = hostile_rows[index // 10 % len(hostile_rows)]
-            rows.append({"question_id": row["question_id"], "code": f"{row['code']}\n# {share} {index}"})
-        with Grader(GraderSettings(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5)) as grader:
-            held, counts = [], Counter()
-            started = time.perf_counter()
-            for number, result in enumerate(grader.grade(requests_for(problems, rows))):
-                counts[str(result.verdict)] += 1
-                if number in (args.rows // 4, args.rows - 1):
-                    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-                    held.append((sum(one.memory_info().rss for one in family) >> 20, sum(one.num_fds() for one in family),
-                                 len(family), len(os.listdir(tempfile.gettempdir()))))  # fmt: skip
-            seconds[share] = time.perf_counter() - started
-        print(f"{args.rows} programs, {share}% hostile, {seconds[share]:.0f} s, {dict(counts)}; MiB, descriptors, processes, "
-              f"entries of the folder for temporary files after a quarter and at the end: {held}", flush=True)  # fmt: skip
-    print(f"with the hostile ones {seconds[10] / seconds[0]:.2f} times as long")
+                question_id, code, allowed = hostile_ones[index // 10 % len(hostile_ones)]
+            else:
+                question_id, code, allowed = innocent[index % len(innocent)]
+            return question_id, f"{code}\n# {share} {index}", allowed
+
+        seconds, counts, bad = Counter(), {0: Counter(), 10: Counter()}, Counter()
+        print(f"{len(innocent)} innocent programs, {len(attacks)} attacks, isolation {first.isolation}", flush=True)
+        done = 0
+        try:
+            while done < args.rows:
+                turns = [(0, first), (10, second)]
+                for share, grader in turns if done // args.slice % 2 else reversed(turns):
+                    rows = {index: program(index, share) for index in range(done, min(done + args.slice, args.rows))}
+                    started = time.perf_counter()
+                    for result in grader.grade(GradeRequest(index, problems[row[0]], row[1]) for index, row in rows.items()):
+                        counts[share][str(result.verdict)] += 1
+                        if result.verdict not in rows[result.key][2]:
+                            bad[rows[result.key][1].rpartition("#")[0], str(result.verdict), result.reason] += 1
+                    seconds[share] += time.perf_counter() - started
+                done += args.slice
+                if done % (args.rows // 10) < args.slice:
+                    held = ", ".join(f"{name} {value}" for name, value in _held().items())
+                    print(f"{done} programs: {seconds[0]:.0f} s without, {seconds[10]:.0f} s with hostile ones "
+                          f"({seconds[10] / seconds[0]:.2f}); held: {held}", flush=True)  # fmt: skip
+        except KeyboardInterrupt:
+            print("stopped")
+        print(f"{done} programs each: {seconds[0]:.0f} s without, {seconds[10]:.0f} s with a tenth of hostile ones, "
+              f"{seconds[10] / max(seconds[0], 1e-9):.2f} times as long; load {os.getloadavg()[0]:.1f}\n"
+              f"without: {dict(counts[0])}\nwith: {dict(counts[10])}\nundeserved verdicts: {sum(bad.values())}, {bad.most_common(5)}\n"
+              f"scratch folder afterwards: {os.listdir(scratch)}", flush=True)  # fmt: skip
+
+
+def _held() -> dict[str, Any]:
+    """MiB, descriptors, processes of this process and of all that descend from it, and entries of the temporary folder."""
+    import psutil
+
+    own, rest = psutil.Process(), psutil.Process().children(recursive=True)
+    workers = {one.pid: one.memory_info().rss for one in own.children()}
+    return {
+        "MiB of the grader": own.memory_info().rss >> 20,
+        "MiB of the workers": sum(workers.values()) >> 20,
+        "MiB of all": sum(one.memory_full_info().pss for one in (own, *rest)) >> 20,
+        "descriptors": sum(one.num_fds() for one in (own, *rest)),
+        "processes": 1 + len(rest),
+        "temporary files": len([name for name in os.listdir(tempfile.gettempdir()) if name.startswith("grading-")]),
+    }
 
 
 def resume(args: argparse.Namespace) -> None:
@@ -297,6 +343,7 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=200, help="programs of each set for the throughput")
     parser.add_argument("--most-cpu", type=float, default=0.5, help="leave out programs that use more CPU time (seconds)")
     parser.add_argument("--rows", type=int, default=20000)
+    parser.add_argument("--slice", type=int, default=500, help="mixed: programs that one of the two graders gets in turn")
     args = parser.parse_args()
     if args.command not in ("attacks", "mixed") and not args.data.is_dir():
         parser.error(f"{args.data}: no reference data; give their folder with --data")
