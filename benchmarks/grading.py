@@ -221,7 +221,7 @@ def mixed(args: argparse.Namespace) -> None:
     problems = {problem.question_id: problem for problem in load_problems(ROOT / "data/grading/problems.jsonl")} | PROBLEMS
     innocent = [json.loads(line) for line in (ROOT / "data/grading/programs.jsonl").open()]
     innocent = [(row["question_id"], row["code"], (row["verdict"],)) for row in innocent
-                if "numpy" not in row["code"] and row["verdict"] != "no_code" and not row["verdict"].endswith("_limit")]  # fmt: skip
+                if "numpy" not in row["code"] and not row["verdict"].endswith(("_limit", "no_code"))]  # fmt: skip
     # Not those whose purpose is to use up a limit of time: they cost what that limit is set to, at every grader.
     attacks = [attack for attack in (*FORGERIES, *BREAK_OUTS, *HOGS) if "time_limit" not in attack.verdicts]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -267,8 +267,8 @@ def mixed(args: argparse.Namespace) -> None:
             print("stopped")
         print(f"{done} programs each: {seconds[0]:.0f} s without, {seconds[10]:.0f} s with a tenth of hostile ones, "
               f"{seconds[10] / max(seconds[0], 1e-9):.2f} times as long; load {os.getloadavg()[0]:.1f}\n"
-              f"without: {dict(counts[0])}\nwith: {dict(counts[10])}\nundeserved verdicts: {sum(bad.values())}, {bad.most_common(5)}\n"
-              f"scratch folder afterwards: {os.listdir(scratch)}", flush=True)  # fmt: skip
+              f"without: {dict(counts[0])}\nwith: {dict(counts[10])}\n"
+              f"undeserved verdicts: {sum(bad.values())}, {bad.most_common(5)}\nscratch folder afterwards: {os.listdir(scratch)}", flush=True)  # fmt: skip
 
 
 def _held() -> dict[str, Any]:

@@ -20,15 +20,17 @@ if __name__ == "__main__":
 
 import psutil
 from attack import Attack
+from attacks_by_calls import CALLS
 from attacks_on_limits import HOGS
 from attacks_on_the_host import BREAK_OUTS
+from attacks_on_the_judge import TAMPERINGS
 from attacks_on_verdicts import FORGERIES
 
 from builders.grading import LIMITS, PROBLEMS
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
 from dreamprm_code.grading.sandbox.levels import LEVELS
 
-ATTACKS: tuple[Attack, ...] = (*FORGERIES, *BREAK_OUTS, *HOGS)
+ATTACKS: tuple[Attack, ...] = (*FORGERIES, *TAMPERINGS, *BREAK_OUTS, *CALLS, *HOGS)
 
 
 def run_attacks(attacks: list[Attack], level: str, folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -96,8 +98,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--isolation", default=LEVELS[0], choices=LEVELS)
+    parser.add_argument("--only", default="", help="attacks whose name holds this text")
     args = parser.parse_args()
-    attacks = [attack for attack in ATTACKS if LEVELS.index(args.isolation) <= LEVELS.index(attack.needs)]
+    attacks = [
+        attack for attack in ATTACKS if LEVELS.index(args.isolation) <= LEVELS.index(attack.needs) and args.only in attack.name
+    ]
     runs, failed = [], False
     for number in range(1, args.repeat + 1):
         started = time.monotonic()

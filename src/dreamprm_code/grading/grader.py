@@ -107,7 +107,8 @@ class _Job(Job):
 class Grader:
     """Grades programs in worker processes; a context manager, usable from any thread.
 
-    Identical programs for one problem are graded once (the last 10,000 verdicts are remembered). A failure of the harness is tried once more in a fresh worker, and
+    Identical programs for one problem are graded once (the last 10,000 verdicts are remembered). A failure of the harness is
+    tried once more in a fresh worker, and
     then reported as ``HARNESS_ERROR``: never as the program's failure.
 
     >>> with Grader(GraderSettings(workers=2)) as grader:

@@ -154,7 +154,7 @@ def compare_data(found: Any, expected: Any, tolerance: Tolerance) -> bool:
         and (isinstance(found, float) or isinstance(expected, float))
         and isinstance(found, (int, float))
         and isinstance(expected, (int, float))
-        and abs(found) < 1e300
+        and max(abs(found), abs(expected)) < 1e300
         and tolerance.accepts(found, expected)
     )
 

@@ -16,8 +16,13 @@ _HEX_DIGITS = 16
 _SHORT_INTEGER = re.compile(rf"0|-?[1-9]\d{{0,{SHORT_INTEGER - 1}}}", re.ASCII)
 
 
-def fingerprint_of_text(output: str) -> str:
-    """Of what a program printed: stripped lines; one of numbers alone counts as numbers (``1.50  2`` is ``1.5 2``)."""
+def fingerprint_of_text(output: str, longest: int | None = None) -> str:
+    """Of what a program printed: stripped lines; one of numbers alone counts as numbers (``1.50  2`` is ``1.5 2``).
+
+    An output of more than ``longest`` characters is only the same as one that is the same text.
+    """
+    if longest is not None and len(output) > longest:
+        return _fingerprint(output.strip())
     return _fingerprint("\n".join(map(_normal_line, lines_of(output))))
 
 

@@ -9,6 +9,9 @@ import time
 
 from .levels import BOX_FOLDERS, Sandbox
 
+_LEAST_BYTES = 4096
+_HIDDEN = 1 << 62
+
 
 def box_state(sandbox: Sandbox) -> tuple[int, ...]:
     """All that a program could leave in its folders for the next test to read: what they are, their times, what is in them."""
@@ -26,16 +29,27 @@ def box_state(sandbox: Sandbox) -> tuple[int, ...]:
 
 
 def folder_bytes(sandbox: Sandbox, processes: list[str]) -> int:
-    """Bytes in a folder on disk, files that have no name any more included; a folder in memory has a size of its own."""
+    """Bytes in a folder on disk, files that have no name any more included; a folder in memory has a size of its own.
+
+    An entry counts at least 4 KiB. Stops counting beyond the size of a folder in memory. What a program hides (in folders that
+    cannot be read or named, in a process that cannot be looked at) counts as more than any limit.
+    """
     total = _unlinked_bytes(sandbox, processes)
-    try:
-        for top in BOX_FOLDERS:
-            for parent, _, files in os.walk(os.path.join(sandbox.folder, top)):
-                for name in files:
-                    with contextlib.suppress(OSError):
-                        total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    except RecursionError:  # a program nests folders to hide in them
-        return 1 << 62
+    waiting = list(sandbox.folders)
+    while waiting and total <= sandbox.memory_folder_bytes:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += max(_LEAST_BYTES, entry.stat(follow_symlinks=False).st_blocks * 512)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    if total > sandbox.memory_folder_bytes:
+                        break
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return _HIDDEN
     return total
 
 
@@ -44,8 +58,16 @@ def _unlinked_bytes(sandbox: Sandbox, processes: list[str]) -> int:
     device = os.stat(sandbox.folder).st_dev
     files: dict[int, int] = {}
     for pid in processes:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except PermissionError:
+            if _hides(pid):
+                return _HIDDEN
+            continue
+        except OSError:
+            continue
         with contextlib.suppress(OSError):
-            for name in os.listdir(f"/proc/{pid}/fd"):
+            for name in names:
                 with contextlib.suppress(OSError):
                     found = os.stat(f"/proc/{pid}/fd/{name}")
                     if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev == device:
@@ -56,6 +78,17 @@ def _unlinked_bytes(sandbox: Sandbox, processes: list[str]) -> int:
                     start, end = (int(address, 16) for address in line.split()[0].split("-"))
                     files.setdefault(int(line.split()[4]), end - start)
     return sum(files.values())
+
+
+def _hides(pid: str) -> bool:
+    """Whether a process that may not be looked at executes a file that cannot be read; or else it has yet to become the
+    program, or is ending."""
+    try:
+        with open(f"/proc/{pid}/statm") as stream:
+            has_memory = not stream.read().startswith("0 ")
+        return has_memory and os.getsid(int(pid)) != os.getsid(0)
+    except OSError:
+        return False
 
 
 def make_folder(folder: str) -> None:

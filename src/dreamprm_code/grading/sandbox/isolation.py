@@ -35,6 +35,7 @@ _CAP_DAC_READ_SEARCH = 2
 _CAP_CHECKPOINT_RESTORE = 40
 _MIB = 1 << 20
 _SPARE_DATA = 4 << 30
+_PENDING_SIGNALS = 1024
 
 _FS_READ = 0b1101  # execute, read a file, read a folder
 _FS_EXECUTE_READ_FILE = 0b0101
@@ -264,6 +265,8 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float, is_vm: b
     5.5 s used), so it is set far above the limit proper, which is the zygote's; it holds where the zygote looks too late.
     So is that of what a virtual machine may write to: stacks of threads count in it, which are hardly used.
     """
+    if sandbox.level != "namespaces":
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # it may look at itself in /proc, and be measured there; the zygote stays hidden
     os.setsid()
     # Only here: a handler in the zygote would let signals of programs through to it, the first process of a namespace.
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
@@ -271,8 +274,8 @@ def confine_program(sandbox: Sandbox, limits: Limits, total_cpu: float, is_vm: b
         sc.drop_capabilities()
     else:
         _confine_on_host(sandbox, limits)
-    if resource.getrlimit(resource.RLIMIT_CORE)[0] == 1 or sandbox.level != "namespaces":
-        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # it may look at itself in /proc, and be measured there; the zygote stays hidden
+    if sandbox.level == "namespaces" and resource.getrlimit(resource.RLIMIT_CORE)[0] == 1:
+        sc.prctl(sc.PR_SET_DUMPABLE, 1)
     seconds = int(3 * total_cpu) + 10
     _lower_limit(resource.RLIMIT_CPU, seconds, seconds + 1)
     number, most = (resource.RLIMIT_DATA, 2 * limits.memory + _SPARE_DATA) if is_vm else (resource.RLIMIT_AS, limits.memory)
@@ -297,6 +300,7 @@ def set_limits(sandbox: Sandbox, limits: Limits) -> None:
     _lower_limit(resource.RLIMIT_NPROC, processes, processes)
     _lower_limit(resource.RLIMIT_NOFILE, limits.open_files, limits.open_files)
     _lower_limit(resource.RLIMIT_CORE, 1, 1)  # unlike 0, keeps the host's crash handler from being run
+    _lower_limit(resource.RLIMIT_SIGPENDING, _PENDING_SIGNALS, _PENDING_SIGNALS)  # the kernel counts them for the whole user
 
 
 def _lower_limit(number: int, soft: int, hard: int) -> None:

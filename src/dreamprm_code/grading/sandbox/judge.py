@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ from .orders import End
 REASON_LENGTH = 300
 _LONGEST_FOR_ITS_SIZE, _LONGEST_ANYWAY = 32, 1 << 16
 """No spelling of the expected data as JSON is longer than so many times its own, and some; what is longer is not even read."""
+
+_NO_RESULT = "the program wrote into the channel of its results"
 
 _OTHER_MEMORY_ERRORS = re.compile(
     r"java\.lang\.OutOfMemoryError|JavaScript heap out of memory|'std::bad_alloc'|^memory allocation of \d+ bytes failed"
@@ -140,11 +143,12 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
     """A line of results (see :func:`.program.run_functional`) against the expectation of test ``index``."""
     try:
         status, seconds, text = line.split(b" ", 2)
-        cpu = float(seconds)
-        if not cpu >= 0:
+        if not 0 <= (told := float(seconds[:20])) < math.inf:
             raise ValueError("not a time")
-        most = _LONGEST_FOR_ITS_SIZE * len(tests.outputs[index]) + _LONGEST_ANYWAY
-        if status == b"+" and len(text) > most and not settings.keep_results:
+        cpu = min(told, settings.limits.cpu)  # what it used beyond, the zygote knows
+        if len(text) > longest(tests.outputs[index]) and not (status == b"+" and settings.keep_results):
+            if status != b"+":
+                raise ValueError("no message")
             return TestOutcome("wrong_answer", f"returned {len(text)} bytes instead of {len(tests.outputs[index])}", cpu)
         value = read_json(text)
     except ValueError as error:
@@ -152,18 +156,18 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
             return TestOutcome("wrong_answer", "returned an integer that is too long")
         if "nested" in str(error):
             return TestOutcome("wrong_answer", "returned a value that is nested too deeply")
-        return TestOutcome("runtime_error", "the program wrote into the channel of its results")
+        return TestOutcome("runtime_error", _NO_RESULT)
     if status == b"#":
         return TestOutcome("compile_error", str(value), cpu, ends_process=True)
     if status in (b"!", b"?"):
         kind = "memory_limit" if _tells_of_memory(str(value)) else "runtime_error"
         return TestOutcome(kind, ("" if status == b"!" else "while loading: ") + str(value), cpu, ends_process=True)
-    if cpu > settings.limits.cpu:
+    if told > settings.limits.cpu:
         return TestOutcome("time_limit", f"used more than {settings.limits.cpu:g} s of CPU time", cpu)
     if status == b"-":
         return TestOutcome("wrong_answer", str(value), cpu)
     if status != b"+":
-        return TestOutcome("runtime_error", "the program wrote into the channel of its results")
+        return TestOutcome("runtime_error", _NO_RESULT)
     output = None
     if settings.keep_results:
         output = json.dumps(value)
@@ -177,11 +181,16 @@ def judge_result(line: bytes, tests: Tests, index: int, settings: Settings) -> T
             equal = isinstance(value, str) and compare_output_officially(value, expected)
         else:
             equal = bool(official.decode(value) == expected)
-    except RecursionError:
+    except (RecursionError, ArithmeticError):
         equal = False
     if equal:
         return TestOutcome("passed", "", cpu, output=output)
     return TestOutcome("wrong_answer", f"returned {shorten(value)} instead of {shorten(expected)}", cpu, output=output)
+
+
+def longest(expected: str) -> int:
+    """How long an output or a result may be in which anything but its length is looked at."""
+    return _LONGEST_FOR_ITS_SIZE * len(expected) + _LONGEST_ANYWAY
 
 
 def _fingerprint(value: Any, tests: Tests) -> str | None:

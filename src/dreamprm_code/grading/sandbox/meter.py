@@ -12,6 +12,8 @@ from .levels import Sandbox
 
 KILL_S = 5.0
 _LONGEST_STEP_S = 0.2  # between two looks, four times as long as they are apart where processors are to be had
+_LONGEST_WAIT_S = 3.0  # for a processor, in which nothing is told yet
+_TAKING_TURNS = 8
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARED_WITH_ZYGOTE = 24 << 20  # bytes of every process that are the zygote's pages, not its own
@@ -21,8 +23,10 @@ class Meter:
     """CPU time, sleeping time and memory of every process that descends from the zygote.
 
     Sleeping time is the wall time in which no thread ran or waited for a processor: it does not grow because the host is
-    busy. Where the zygote looks too late, the host lacks processors: only a part of that time counts. CPU time of
-    processes that were waited for comes from the kernel's exact sums, of the living from /proc.
+    busy. Where the zygote looks too late, the host lacks processors: only a part of that time counts. How long a thread
+    waited the kernel tells when the wait is over: as long as one waits, nothing is counted yet. Of many threads the busiest
+    few count, or a crowd that wakes up together could pay with one wait for minutes of sleep. CPU time of processes that
+    were waited for comes from the kernel's exact sums, of the living from /proc.
     """
 
     def __init__(self, sandbox: Sandbox, memory_limit: int, started: float, cpu_before: float):
@@ -33,14 +37,17 @@ class Meter:
         self._memory_limit = memory_limit
         self._cpu_before = cpu_before
         self._started = self._looked = started
-        self._busy = 0.0
+        self._untold = self._busy = 0.0  # since sleep was last counted: the time, and how much of it threads were busy
+        self._cpu_then = 0.0
+        self._doubtful = 0.0  # counted as sleep although a thread was waiting
         self._last_total = self._lost = 0.0
         self._threads: dict[str, int] = {}  # thread -> nanoseconds running or waiting for a processor
+        self._gains: list[int] = []  # of each thread since the last look
+        self._is_waiting = False
         self._own_pid = os.getpid()
         self.processes: list[str] = []
         self.cpu = self.sleep = 0.0
         self.memory = 0
-        self.is_runnable = False
 
     @staticmethod
     def _waited_for() -> float:
@@ -63,7 +70,8 @@ class Meter:
 
     def look(self) -> None:
         total, resident, virtual = 0.0, 0, 0
-        self.is_runnable = False
+        self._is_waiting = False
+        self._gains.clear()
         self.processes = self._find_processes()
         for pid in self.processes:
             try:
@@ -77,10 +85,18 @@ class Meter:
                 continue
         self.memory = self._held(resident, virtual)
         self._add(total + self._waited_for() - self._cpu_before)
-        now, busy = time.monotonic(), max(sum(self._threads.values()) / 1e9, self.cpu)
-        slept = now - self._looked - (busy - self._busy)
-        self._looked, self._busy = now, busy
-        self.sleep = max(0.0, self.sleep + min(slept, _LONGEST_STEP_S))
+        now = time.monotonic()
+        self._untold += min(now - self._looked, _LONGEST_STEP_S)
+        self._looked = now
+        self._busy += sum(sorted(self._gains)[-_TAKING_TURNS:]) / 1e9
+        if not self._is_waiting or self._untold > _LONGEST_WAIT_S:
+            slept = max(self._untold - max(self._busy, self.cpu - self._cpu_then), -self._doubtful)
+            self.sleep += slept
+            self._doubtful = self._doubtful + slept if self._is_waiting else 0.0
+            self._begin_to_count()
+
+    def _begin_to_count(self) -> None:
+        self._untold, self._busy, self._cpu_then = 0.0, 0.0, self.cpu
 
     def _held(self, resident: int, virtual: int) -> int:
         if self._cgroup is not None:
@@ -112,8 +128,11 @@ class Meter:
                 running, waiting, _ = stream.read().split()
             with open(f"{self._proc}/{pid}/task/{thread}/stat", "rb") as stream:
                 state = stream.read().rpartition(b")")[2].split()[0]
-            self.is_runnable |= state == b"R"
-            self._threads[thread] = int(running) + int(waiting)
+            busy = int(running) + int(waiting)
+            before = self._threads.get(thread, 0)
+            self._is_waiting |= state == b"R" and busy == before
+            self._gains.append(busy - before)
+            self._threads[thread] = busy
 
     def _find_processes(self) -> list[str]:
         if self._whole_namespace:
@@ -123,7 +142,8 @@ class Meter:
     def restart_clock(self) -> None:
         """Count sleeping and wall time from now (a functional test has ended, the next one begins)."""
         self._started = time.monotonic()
-        self.sleep = 0.0
+        self.sleep = self._doubtful = 0.0
+        self._begin_to_count()
 
 
 class Progress:

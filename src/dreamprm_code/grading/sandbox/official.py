@@ -65,6 +65,7 @@ def run(style: int, func_name: str) -> int:
     sys.set_int_max_str_digits(INT_DIGITS)
     try:
         source = read_all(3).decode()
+        os.close(3)  # the same file comes with the next process of these tests
         _disable_functions()
         call: Callable[[Any], str]
         if style == OFFICIAL_STDIN:
@@ -275,6 +276,6 @@ def decode(value: Any) -> Any:
             # a short text may spell a number of which no computer can write out all digits
             exponent = int(str(items[0]).lower().partition("e")[2] or 0)
             return fractions.Fraction(items[0]) if abs(exponent) <= INT_DIGITS else object()
-        except (TypeError, ValueError, ZeroDivisionError):
+        except (TypeError, ValueError, ArithmeticError):
             return object()
     return object()

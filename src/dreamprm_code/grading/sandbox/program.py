@@ -225,8 +225,10 @@ def run_functional(names: dict[str, Any], func_name: str) -> int:
     def send(status: str, text: str) -> None:
         write_all(4, f"{status} {clock() - started:.6f} {text}\n".encode("ascii", "backslashreplace"))
 
+    source = read_all(3)
+    os.close(3)  # the same file comes with the next process of these tests
     try:
-        code = compile_source(read_all(3))
+        code = compile_source(source)
     except BaseException as error:
         send("#", _dumps(describe_compile_error(error)))
         return 1

@@ -17,17 +17,15 @@ _ALLOWED: _Numbers = {
     "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67), "pwrite64": (18, 68),
     "preadv": (295, 69), "pwritev": (296, 70), "preadv2": (327, 286), "pwritev2": (328, 287), "lseek": (8, 62),
     "close": (3, 57), "close_range": (436, 436), "creat": (85, None), "stat": (4, None), "fstat": (5, 80), "lstat": (6, None),
-    "newfstatat": (262, 79), "statx": (332, 291), "statfs": (137, 43), "fstatfs": (138, 44), "access": (21, None),
+    "newfstatat": (262, 79), "statfs": (137, 43), "fstatfs": (138, 44), "access": (21, None),
     "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None), "readlinkat": (267, 78), "getdents": (78, None),
     "getdents64": (217, 61), "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "mkdir": (83, None),
     "mkdirat": (258, 34), "rmdir": (84, None), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276),
     "link": (86, None), "linkat": (265, 37), "unlink": (87, None), "unlinkat": (263, 35), "symlink": (88, None),
     "symlinkat": (266, 36), "mknod": (133, None), "mknodat": (259, 33), "umask": (95, 166), "ftruncate": (77, 46),
     "fallocate": (285, 47), "fadvise64": (221, 223), "readahead": (187, 213), "fsync": (74, 82), "fdatasync": (75, 83),
-    "sync_file_range": (277, 84), "flock": (73, 32), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24),
-    "pipe": (22, None), "pipe2": (293, 59), "sendfile": (40, 71), "copy_file_range": (326, 285), "getxattr": (191, 8),
-    "lgetxattr": (192, 9), "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13),
-    "inotify_init": (253, None), "inotify_init1": (294, 26), "inotify_add_watch": (254, 27), "inotify_rm_watch": (255, 28),
+    "sync_file_range": (277, 84), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24),
+    "pipe": (22, None), "pipe2": (293, 59), "sendfile": (40, 71), "copy_file_range": (326, 285),
     # memory
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216), "msync": (26, 227),
     "mincore": (27, 232), "madvise": (28, 233), "brk": (12, 214), "mlock": (149, 228), "munlock": (150, 229),
@@ -69,22 +67,30 @@ _FILE_ATTRIBUTES: _Numbers = {
     "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),
     "futimesat": (261, None), "utimensat": (280, 88),
 }  # fmt: skip
+# Which landlock does not judge either.
+_READING_ATTRIBUTES: _Numbers = {
+    "getxattr": (191, 8), "lgetxattr": (192, 9), "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12),
+    "flistxattr": (196, 13),
+}  # fmt: skip
 # By path they reach every service of the user; passing descriptors hides files from their count.
 _CONNECTING: _Numbers = {"connect": (42, 203), "sendmsg": (46, 211), "sendmmsg": (307, 269)}
 _SIGNALLING: _Numbers = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
 }  # fmt: skip
-# A process may set its own limits and priority, never another's: the argument that names the process must be 0.
+# A process may set its own limits and processors, never another's: the argument that names the process must be 0.
 _SELF_ONLY = {"prlimit64": (302, 261, 0), "sched_setaffinity": (203, 122, 0)}
 _OPEN, _OPENAT, _CLONE, _SETPRIORITY = (2, None), (257, 56), (56, 220), (141, 140)
 _SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
 _FCNTL, _IOCTL, _PRCTL, _RT_SIGACTION = (72, 25), (16, 29), (157, 167), (13, 134)
+_FLOCK, _STATX = (73, 32), (332, 291)
 
 _NEW_NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* flag that clone() takes
 _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_KINDS, _SIGCHLD = 1, 1, 5, 0xF, 17
 _O_TRUNC, _O_TMPFILE, _O_ACCMODE = 0o1000, 0o20000000, 0o3
 _OTHERS_SIGNALS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: by them the kernel signals
+_LOCKS, _LOCK_QUESTIONS = (6, 7, 37, 38), (5, 36)  # F_SETLK, F_SETLKW and F_GETLK, of processes and of open files
+_STATX_MNT_ID_UNIQUE = 0x4000
 # Terminals asked for (TCGETS, TCSETS*, TIOCGPGRP, TIOCGWINSZ, TCGETS2), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 _IOCTLS = (0x5401, 0x5402, 0x5403, 0x5404, 0x540F, 0x5413, 0x802C542A, 0x541B, 0x5421, 0x5450, 0x5451)
 # PDEATHSIG, DUMPABLE (asked), names, seccomp and capabilities asked for, timer slack, no_new_privs
@@ -128,9 +134,11 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
     if machine not in _AUDIT_ARCH:
         raise OSError(f"seccomp: system call numbers of {machine} are not known")
     column = 0 if machine == "x86_64" else 1
-    tables = [_ALLOWED, _SIGNALLING, *((_FILE_ATTRIBUTES, _CONNECTING) if own_world else ())]
+    tables = [_ALLOWED, _SIGNALLING, *((_FILE_ATTRIBUTES, _READING_ATTRIBUTES, _CONNECTING) if own_world else ())]
     rules: dict[int | None, list[_Instruction]] = {numbers[column]: [_ALLOW] for table in tables for numbers in table.values()}
-    refuse, allow = _answer(errno.EPERM), _ALLOW
+    refuse, allow, pretend = _answer(errno.EPERM), _ALLOW, _answer(0)
+    if not own_world:
+        rules |= {numbers[column]: [_answer(errno.EOPNOTSUPP)] for numbers in _READING_ATTRIBUTES.values()}
     rules[_CLONE[column]] = [_load(0), (_JSET, 0, 1, _NEW_NAMESPACE_FLAGS), refuse, allow]
     for flags_at, call in ((1, _OPEN), (2, _OPENAT)):
         rules[call[column]] = [
@@ -147,12 +155,19 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
     # any path.
     pairs = _one_of((_SOCK_STREAM, _SOCK_SEQPACKET), errno.EACCES)
     rules[_SOCKETPAIR[column]] = [_load(1), (_ALU_AND, 0, 0, _SOCK_KINDS), *pairs]
+    # Locks on the system's files, which all programs read: what one holds, another that runs beside it could ask for.
+    rules[_FLOCK[column]] = [pretend]
+    refused = (*_OTHERS_SIGNALS, *_LOCK_QUESTIONS)
     rules[_FCNTL[column]] = [
         _load(1),
-        *((_JEQ, len(_OTHERS_SIGNALS) - index, 0, command) for index, command in enumerate(_OTHERS_SIGNALS)),
+        *((_JEQ, len(_LOCKS) - index + len(refused) + 1, 0, command) for index, command in enumerate(_LOCKS)),
+        *((_JEQ, len(refused) - index, 0, command) for index, command in enumerate(refused)),
         allow,
         refuse,
+        pretend,
     ]
+    # A number that counts all mounts of the host, those of its programs' folders among them.
+    rules[_STATX[column]] = [_load(3), (_JSET, 0, 1, _STATX_MNT_ID_UNIQUE), _answer(errno.EINVAL), allow]
     rules[_IOCTL[column]] = [_load(1), *_one_of(_IOCTLS, errno.ENOTTY)]
     # It may become readable to whoever measures it, never hide.
     rules[_PRCTL[column]] = [
@@ -173,13 +188,14 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
         (_JEQ, 0, 2, 0),
         _load(1, high=4),
         (_JEQ, 1, 0, 0),
-        _answer(0),
+        pretend,
         allow,
     ]
     for *own_numbers, argument in _SELF_ONLY.values():
         rules[own_numbers[column]] = [_load(argument), (_JEQ, 1, 0, 0), refuse, allow]
-    # setpriority(PRIO_PROCESS = 0, 0, ...); PRIO_USER would reach every process of the user
-    rules[_SETPRIORITY[column]] = [_load(0), (_JEQ, 1, 0, 0), refuse, _load(1), (_JEQ, 1, 0, 0), refuse, allow]
+    # setpriority(PRIO_PROCESS = 0, 0, ...): who steps back behind all others on a busy host is never done. PRIO_USER would
+    # reach every process of the user.
+    rules[_SETPRIORITY[column]] = [_load(0), (_JEQ, 1, 0, 0), refuse, _load(1), (_JEQ, 1, 0, 0), refuse, pretend]
     if signal_only is not None:
         for name, numbers in _SIGNALLING.items():
             rule = [refuse] if name == "pidfd_send_signal" else [_load(0), (_JEQ, 1, 0, signal_only), refuse, allow]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .compare import compare_output
 from .fingerprints import fingerprint_of_text
 from .jobs import GraderGone, Settings, Tests, WorkerBroken
-from .judge import TestOutcome, goes_on, judge_end
+from .judge import TestOutcome, goes_on, judge_end, longest
 from .orders import KILL, STDIN, End, Order
 from .pipes import Feeder, Pipes, file_in_memory, read_some
 from .program import NOT_COMPILED
@@ -72,7 +72,7 @@ def run_tests(
         if outcome.verdict == "passed":
             printed = output.decode("utf-8", "replace")
             if settings.keep_outputs and index < tests.num_public:
-                outcome.output = fingerprint_of_text(printed)
+                outcome.output = fingerprint_of_text(printed, longest(tests.outputs[index]))
             difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
             if difference is not None:
                 outcome.verdict, outcome.reason = "wrong_answer", difference

@@ -192,14 +192,14 @@ class Zygote:
             return "memory"
         if watch.cpu - cpu_before > limits.cpu or watch.cpu > total_cpu:
             return "cpu"
-        if watch.sleep > limits.sleep and not watch.is_runnable:
+        if watch.sleep > limits.sleep:
             return "sleep"
         if not self.sandbox.has_pid_namespace:
             written = folders.folder_bytes(self.sandbox, watch.processes)
             if written > self.sandbox.memory_folder_bytes:
                 return "files"
         if watch.wall() > limits.wall:
-            return "sleep" if watch.sleep > limits.sleep else "wall"
+            return "wall"
         return None
 
     def _end(self) -> NoReturn:
@@ -219,6 +219,7 @@ class Zygote:
     def _make_clean(self) -> None:
         """Nobody is left: folders of which nothing tells what was in the last ones, or when they were left."""
         if self.sandbox.box_keeper is not None:
+            os.chdir("/")  # with nobody in it the old one is gone at once, and the new one gets the same numbers
             isolation.ask_for_new_box(self.sandbox.box_keeper)
         else:
             folders.make_folder(self.sandbox.folder)
