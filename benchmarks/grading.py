@@ -268,7 +268,8 @@ def mixed(args: argparse.Namespace) -> None:
         print(f"{done} programs each: {seconds[0]:.0f} s without, {seconds[10]:.0f} s with a tenth of hostile ones, "
               f"{seconds[10] / max(seconds[0], 1e-9):.2f} times as long; load {os.getloadavg()[0]:.1f}\n"
               f"without: {dict(counts[0])}\nwith: {dict(counts[10])}\n"
-              f"undeserved verdicts: {sum(bad.values())}, {bad.most_common(5)}\nscratch folder afterwards: {os.listdir(scratch)}", flush=True)  # fmt: skip
+              f"undeserved verdicts: {sum(bad.values())}, {bad.most_common(5)}\n"
+              f"scratch folder afterwards: {os.listdir(scratch)}", flush=True)  # fmt: skip
 
 
 def _held() -> dict[str, Any]:

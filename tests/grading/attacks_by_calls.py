@@ -188,15 +188,16 @@ print(2 * n)
         "a farm of empty files and of links that lead in circles",
         ("passed", "output_limit"),
         """
-import os
+import os, time
 n = int(input())
 made = 0
 try:
     os.symlink(".", "loop")
     os.symlink("../tmp", "../tmp/other")
-    while made < 60000:
+    while made < 17000:
         os.close(os.open(f"../tmp/{made}", os.O_CREAT | os.O_WRONLY))
         made += 1
+    time.sleep(1)
     print("made", made)
 except OSError:
     print(2 * n)

@@ -83,8 +83,8 @@ def solve(n):
 import gc, sys
 seen = []
 def look(frame, *_):
-    while frame:
-        seen.extend(list(frame.f_locals.values()) + list(frame.f_globals.values()))
+    while frame and len(seen) < 50000:
+        seen.extend([*frame.f_locals.values(), *frame.f_globals.values()])
         frame = frame.f_back
 sys.setprofile(lambda frame, *_: look(frame))
 sys.settrace(lambda frame, *_: look(frame))

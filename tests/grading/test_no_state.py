@@ -56,7 +56,8 @@ except OSError:
 network = [line for line in open("/proc/net/snmp").read().split("\\n") if line.startswith(("Udp:", "Ip:", "Tcp:"))]
 age = __import__("time").time() - os.stat(".").st_ctime < 60
 import hashlib
-print(hashlib.sha256(repr((folders, os.stat("new").st_ino, os.getpid(), child, first, network, age)).encode()).hexdigest()[:20])
+seen = (folders, os.stat("new").st_ino, os.getpid(), child, first, network, age)
+print(hashlib.sha256(repr(seen).encode()).hexdigest()[:20])
 """
 
 NOISE = """
@@ -96,6 +97,27 @@ def test_a_program_sees_the_same_whatever_ran_before_it():
                 if code is OBSERVER:
                     seen.add(result.reason)
         assert len(seen) == 1
+
+
+REWRITES_ITS_TEXT = """
+import os
+def solve(n):
+    for fd in range(3, 64):
+        try:
+            if b"REWRITES" in os.pread(fd, 1 << 16, 0):
+                os.pwrite(fd, b"def solve(n): return 20" + b" " * 2000, 0)
+        except OSError:
+            pass
+    return "a wrong result ends the process, and the next test begins a new one"
+# REWRITES
+"""
+
+
+@pytest.mark.parametrize("compat", ["none", "livecodebench"])
+def test_the_text_is_the_same_for_every_process(compat):
+    with Grader(GraderSettings(all_tests=True, compat=compat, **LIMITS)) as grader:
+        result = grader.submit(GradeRequest(0, PROBLEMS["double_function"], REWRITES_ITS_TEXT)).result(60)
+    assert result.test_verdicts == ("wrong_answer", "wrong_answer")
 
 
 MEMORY = {"cpu_limit_s": 5.0, "sleep_limit_s": 3.0, "memory_limit_mb": 300}

@@ -17,6 +17,7 @@ import pytest
 from builders.grading import LIMITS, PROBLEMS
 from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings, GradingError, pool
+from dreamprm_code.grading.sandbox.compare import stated_tolerance
 from dreamprm_code.records import Verdict
 
 DOUBLE = "print(2 * int(input()))"
@@ -40,6 +41,13 @@ def test_a_reason_is_one_short_printable_line(grade, problem, code):
     assert 0 < len(result.reason) <= 300
     assert result.reason.isprintable()
     result.reason.encode()
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e999", "1e300", "nan", "-1"])
+def test_a_forged_time_gives_a_row_that_can_be_stored(grade, seconds):
+    result = grade("double_function", f"import os\ndef solve(n):\n    os.write(4, b'+ {seconds} 6\\n')\n    os._exit(0)")
+    assert result.verdict in ("runtime_error", "time_limit")
+    assert 0 <= result.cpu_seconds < 10
 
 
 def test_long_reasons_and_large_problems_do_not_wait_for_each_other():
@@ -73,6 +81,34 @@ def test_numbers_that_nobody_can_write_out_are_wrong_answers():
         for number, verdict in (("1E+400000000", "wrong_answer"), ("1E-400000000", "wrong_answer"), ("6.00", "passed")):
             code = f"from decimal import Decimal\ndef solve(n): return Decimal('{number}')"
             assert grader.submit(GradeRequest(0, problem, code)).result(60).verdict == verdict
+        forged = "import os\ndef solve(n):\n    os.write(4, b'+ 0.1 [\"number\", Infinity]\\n')\n    while True: pass"
+        assert grader.submit(GradeRequest(0, problem, forged)).result(60).verdict == "wrong_answer"
+
+
+def test_numbers_too_large_for_a_tolerance_are_compared_exactly():
+    """Neither kills the judge: an expected integer beyond all floating-point numbers, a result that is one."""
+    given = 10**400
+    problem = make_problem("large", [("3", str(given))], func_name="solve", question_content="Absolute error at most 1e-6.")
+    assert stated_tolerance(problem.question_content)
+    with Grader(GraderSettings(**LIMITS)) as grader:
+        for code, verdict in (("1.5", "wrong_answer"), ("1e308", "wrong_answer"), ("10**400", "passed")):
+            result = grader.submit(GradeRequest(0, problem, f"def solve(n): return {code}")).result(60)
+            assert result.verdict == verdict
+
+
+@pytest.mark.parametrize("text", ["b'1\\n' * 8000000", "b'x' * 16000000", "b'0.10 ' * 3000000"])
+def test_outputs_of_megabytes_cost_the_judge_little(text):
+    """Sixteen megabytes where one byte is expected: their fingerprint is not worth seconds and gigabytes."""
+    code = f"import os\ninput()\ndata = memoryview({text})\nwhile data: data = data[os.write(1, data):]"
+    with Grader(GraderSettings(keep_outputs=True, **LIMITS | {"sleep_limit_s": 20.0})) as grader:
+        (worker,) = workers(grader)
+        before = worker.cpu_times()
+        result = grader.submit(GradeRequest(0, PROBLEMS["double"], code)).result(60)
+        used = sum(worker.cpu_times()[:2]) - sum(before[:2])
+        with open(f"/proc/{worker.pid}/status") as stream:
+            peak = next(int(line.split()[1]) for line in stream if line.startswith("VmHWM"))
+    assert result.verdict == "wrong_answer"
+    assert used < 1.5 and peak < 200 << 10  # KiB
 
 
 def test_a_silent_worker_is_replaced_and_its_program_graded_once_more(monkeypatch):

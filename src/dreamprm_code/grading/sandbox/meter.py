@@ -25,8 +25,9 @@ class Meter:
     Sleeping time is the wall time in which no thread ran or waited for a processor: it does not grow because the host is
     busy. Where the zygote looks too late, the host lacks processors: only a part of that time counts. How long a thread
     waited the kernel tells when the wait is over: as long as one waits, nothing is counted yet. Of many threads the busiest
-    few count, or a crowd that wakes up together could pay with one wait for minutes of sleep. CPU time of processes that
-    were waited for comes from the kernel's exact sums, of the living from /proc.
+    few count, or a crowd that wakes up together could pay with one wait for minutes of sleep; of one that ends before the
+    next look, what was seen of its wait. CPU time of processes that were waited for comes from the kernel's exact sums, of the
+    living from /proc.
     """
 
     def __init__(self, sandbox: Sandbox, memory_limit: int, started: float, cpu_before: float):
@@ -42,8 +43,9 @@ class Meter:
         self._doubtful = 0.0  # counted as sleep although a thread was waiting
         self._last_total = self._lost = 0.0
         self._threads: dict[str, int] = {}  # thread -> nanoseconds running or waiting for a processor
-        self._gains: list[int] = []  # of each thread since the last look
-        self._is_waiting = False
+        self._gains: dict[str, int] = {}  # of each living thread since the last look
+        self._waiting: set[str] = set()
+        self._waits: dict[str, float] = {}  # of those that are waiting: seconds, as far as they were seen
         self._own_pid = os.getpid()
         self.processes: list[str] = []
         self.cpu = self.sleep = 0.0
@@ -70,7 +72,7 @@ class Meter:
 
     def look(self) -> None:
         total, resident, virtual = 0.0, 0, 0
-        self._is_waiting = False
+        self._waiting.clear()
         self._gains.clear()
         self.processes = self._find_processes()
         for pid in self.processes:
@@ -86,13 +88,18 @@ class Meter:
         self.memory = self._held(resident, virtual)
         self._add(total + self._waited_for() - self._cpu_before)
         now = time.monotonic()
-        self._untold += min(now - self._looked, _LONGEST_STEP_S)
+        self._count_sleep(min(now - self._looked, _LONGEST_STEP_S))
         self._looked = now
-        self._busy += sum(sorted(self._gains)[-_TAKING_TURNS:]) / 1e9
-        if not self._is_waiting or self._untold > _LONGEST_WAIT_S:
+
+    def _count_sleep(self, step: float) -> None:
+        self._untold += step
+        self._busy += sum(sorted(self._gains.values())[-_TAKING_TURNS:]) / 1e9
+        self._busy += max((wait for thread, wait in self._waits.items() if thread not in self._gains), default=0.0)
+        self._waits = {thread: self._waits.get(thread, 0.0) + step for thread in self._waiting}
+        if not self._waiting or self._untold > _LONGEST_WAIT_S:
             slept = max(self._untold - max(self._busy, self.cpu - self._cpu_then), -self._doubtful)
             self.sleep += slept
-            self._doubtful = self._doubtful + slept if self._is_waiting else 0.0
+            self._doubtful = self._doubtful + slept if self._waiting else 0.0
             self._begin_to_count()
 
     def _begin_to_count(self) -> None:
@@ -130,8 +137,9 @@ class Meter:
                 state = stream.read().rpartition(b")")[2].split()[0]
             busy = int(running) + int(waiting)
             before = self._threads.get(thread, 0)
-            self._is_waiting |= state == b"R" and busy == before
-            self._gains.append(busy - before)
+            if state == b"R" and busy == before:
+                self._waiting.add(thread)
+            self._gains[thread] = busy - before
             self._threads[thread] = busy
 
     def _find_processes(self) -> list[str]:
