@@ -212,9 +212,7 @@ def mixed(args: argparse.Namespace) -> None:
     In turn, so that the load of the host falls on both alike. Stop it with Ctrl-C or SIGTERM: it prints what was done.
     """
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/grading")]
-    from attacks_on_limits import HOGS
-    from attacks_on_the_host import BREAK_OUTS
-    from attacks_on_verdicts import FORGERIES
+    from attacks import ATTACKS
 
     from builders.grading import PROBLEMS
 
@@ -222,8 +220,8 @@ def mixed(args: argparse.Namespace) -> None:
     innocent = [json.loads(line) for line in (ROOT / "data/grading/programs.jsonl").open()]
     innocent = [(row["question_id"], row["code"], (row["verdict"],)) for row in innocent
                 if "numpy" not in row["code"] and not row["verdict"].endswith(("_limit", "no_code"))]  # fmt: skip
-    # Not those whose purpose is to use up a limit of time: they cost what that limit is set to, at every grader.
-    attacks = [attack for attack in (*FORGERIES, *BREAK_OUTS, *HOGS) if "time_limit" not in attack.verdicts]
+    # Not those that sleep or use up a limit of time: they cost what they sleep, or what that limit is set to, at every grader.
+    attacks = [attack for attack in ATTACKS if "time_limit" not in attack.verdicts and "sleep" not in attack.code]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = GraderSettings(workers=args.workers, cpu_limit_s=1, sleep_limit_s=1.5, isolation=args.isolation)
     with tempfile.TemporaryDirectory() as scratch, Grader(settings) as first, Grader(settings) as second:

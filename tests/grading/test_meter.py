@@ -6,6 +6,7 @@ A /proc of files: each process has one thread; times are the meter's clock, set 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 from pathlib import Path
 
@@ -26,6 +27,14 @@ class Host:
         monkeypatch.setattr(meter.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(Meter, "_waited_for", staticmethod(lambda: 0.0))
         self.meter = Meter(Sandbox("namespaces", str(folder), 0, proc=os.open(folder, os.O_RDONLY)), 1 << 30, self.now, 0.0)
+
+    def give_streams(self) -> tuple[int, int]:
+        """A pipe each as the program's input and output; returns the supervisor's ends."""
+        (their_input, our_input), (our_output, their_output) = os.pipe(), os.pipe()
+        for fd, event in ((their_input, select.POLLIN), (their_output, select.POLLOUT)):
+            self.meter._streams.register(fd, event)
+        self.meter._num_streams = 2
+        return our_input, our_output
 
     def look(self, threads: dict[int, tuple[str, float]]) -> float:
         self.now += STEP
@@ -102,3 +111,22 @@ def test_children_that_wait_for_a_processor_and_end_before_they_tell_do_not_slee
         shutil.rmtree(tmp_path / str(child))
     host.look({10: ("S", 0.0)})
     assert host.meter.sleep <= STEP + 1e-9
+
+
+def test_who_waits_for_the_supervisor_does_not_sleep(host):
+    """Input that is still to come, then output that nobody takes; after half a minute it is no excuse any more."""
+    our_input, our_output = host.give_streams()
+    for _ in range(20):
+        assert host.look({10: ("S", 0.0)}) == 0
+    os.write(our_input, b"x")
+    assert host.look({10: ("S", 0.0)}) == pytest.approx(STEP)
+    theirs = os.open(f"/proc/self/fd/{our_output}", os.O_WRONLY)
+    os.write(theirs, bytes(1 << 16))
+    for _ in range(20):
+        assert host.look({10: ("S", 0.0)}) == pytest.approx(STEP)
+    os.read(our_output, 1 << 16)
+    assert host.look({10: ("S", 0.0)}) == pytest.approx(2 * STEP)
+    os.write(theirs, bytes(1 << 16))
+    for _ in range(700):
+        host.look({10: ("S", 0.0)})
+    assert host.meter.sleep > 4

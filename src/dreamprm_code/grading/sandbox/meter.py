@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import time
 
@@ -14,6 +15,7 @@ KILL_S = 5.0
 _LONGEST_STEP_S = 0.2  # between two looks, four times as long as they are apart where processors are to be had
 _LONGEST_WAIT_S = 3.0  # for a processor, in which nothing is told yet
 _TAKING_TURNS = 8
+_MOST_EXCUSED_S = 30.0  # for a program can have its pipes look so
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARED_WITH_ZYGOTE = 24 << 20  # bytes of every process that are the zygote's pages, not its own
@@ -26,12 +28,14 @@ class Meter:
     busy. Where the zygote looks too late, the host lacks processors: only a part of that time counts. How long a thread
     waited the kernel tells when the wait is over: as long as one waits, nothing is counted yet. Of many threads the busiest
     few count, or a crowd that wakes up together could pay with one wait for minutes of sleep; of one that ends before the
-    next look, what was seen of its wait. CPU time of processes that were waited for comes from the kernel's exact sums, of the
+    next look, what was seen of its wait. Where the pipes show that the program waits for the supervisor, it does not sleep
+    either. CPU time of processes that were waited for comes from the kernel's exact sums, of the
     living from /proc.
     """
 
-    def __init__(self, sandbox: Sandbox, memory_limit: int, started: float, cpu_before: float):
-        """``started`` is the program's start, ``cpu_before`` the CPU time of all processes waited for until then."""
+    def __init__(self, sandbox: Sandbox, memory_limit: int, started: float, cpu_before: float, streams: bool = False):
+        """``started`` is the program's start, ``cpu_before`` the CPU time of all processes waited for until then. ``streams``:
+        descriptors 0, 1 and 2 are the program's."""
         self._whole_namespace = sandbox.has_pid_namespace
         self._proc = f"/proc/self/fd/{sandbox.proc}" if sandbox.proc >= 0 else "/proc"
         self._cgroup = sandbox.cgroup
@@ -50,6 +54,11 @@ class Meter:
         self.processes: list[str] = []
         self.cpu = self.sleep = 0.0
         self.memory = 0
+        self._excused = 0.0
+        self._streams = select.poll()
+        self._num_streams = 3 if streams else 0
+        for fd in range(self._num_streams):
+            self._streams.register(fd, select.POLLIN if fd == 0 else select.POLLOUT)
 
     @staticmethod
     def _waited_for() -> float:
@@ -88,7 +97,11 @@ class Meter:
         self.memory = self._held(resident, virtual)
         self._add(total + self._waited_for() - self._cpu_before)
         now = time.monotonic()
-        self._count_sleep(min(now - self._looked, _LONGEST_STEP_S))
+        step = min(now - self._looked, _LONGEST_STEP_S)
+        if self._excused < _MOST_EXCUSED_S and len(self._streams.poll(0)) < self._num_streams:
+            self._excused += step  # its input is still to come, or nobody has taken its output
+            step = 0.0
+        self._count_sleep(step)
         self._looked = now
 
     def _count_sleep(self, step: float) -> None:

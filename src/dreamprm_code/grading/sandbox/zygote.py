@@ -162,7 +162,7 @@ class Zygote:
             if ended or exceeded:
                 break
             if watch is None:
-                watch = Meter(self.sandbox, limits.memory, started, self._waited_for)
+                watch = Meter(self.sandbox, limits.memory, started, self._waited_for, streams=True)
             timeout = _LOOK_EVERY_MS
             meter.reap_orphans(pid)
             watch.look()
