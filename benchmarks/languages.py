@@ -13,6 +13,7 @@ import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "tests" / "grading")]
 
 from dreamprm_code.grading import Grader, GradeRequest, GradeResult, GraderSettings  # noqa: E402
+from dreamprm_code.grading.sandbox.built_tests import Toolchain, error_in  # noqa: E402
+from dreamprm_code.grading.toolchains import find_toolchains  # noqa: E402
 from dreamprm_code.jsonl import read_rows  # noqa: E402
 from dreamprm_code.languages import LANGUAGES  # noqa: E402
 from dreamprm_code.records import Problem  # noqa: E402
@@ -91,6 +94,31 @@ def submit(grader: Grader, language: str, row: dict[str, str], body: str) -> Fut
     return grader.submit(GradeRequest(row["task_id"], SILENT, with_tests(language, row, body), language))
 
 
+def outside(language: str, code: str, settings: GraderSettings) -> str | None:
+    """Build and run a program that is known to be harmless without any sandbox and limit but a minute, by the same commands:
+    None if it ends as it should, else what it says."""
+    build, run = Toolchain(**find_toolchains([language]).commands[language]).commands(code, settings.limits())
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / build.source).write_text(code, encoding="utf-8")
+        runs = [run.argv[:-2] + ["-cp", "classes", "Main"]] if language == "java" else [run.argv]
+        for argv in (build.argv, *runs):
+            values = {"{tmp}": folder, "{stack_kb}": "8000"}
+            argv = [_filled(text, values) for text in (argv if "/" in argv[0] else [f"./{argv[0]}", *argv[1:]])]
+            environment = {name: _filled(text, values) for name, text in build.environment.items()}
+            done = subprocess.run(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+            if done.returncode:
+                lines = error_in(done.stderr).decode("utf-8", "replace").strip().splitlines()
+                named = [line for line in lines if re.search(r"\berror\b", line)] or lines[-1:] or ["nothing"]
+                return f"status {done.returncode}: {named[0]}"
+    return None
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
 def humaneval_x(args: argparse.Namespace) -> None:
     total: Counter[str] = Counter()
     for language in args.only:
@@ -114,6 +142,9 @@ def humaneval_x(args: argparse.Namespace) -> None:
                 counts[f"reference {result.verdict}"] += 1
                 if not result.passed:
                     print(f"  {row['task_id']}: {result.verdict}: {result.reason}", flush=True)
+                    said = outside(language, with_tests(language, row, row["canonical_solution"]), grader.settings)
+                    counts["references that fail outside of the sandbox, too"] += said is not None
+                    print(f"    outside of the sandbox: {said or 'passes'}", flush=True)
                     continue
                 if number % args.mutate_every:
                     continue
