@@ -7,6 +7,7 @@ setup(
     package_dir={"": "src", "dreamprm_code.prompt_files": "prompts"},
     package_data={
         "dreamprm_code": ["py.typed"],
+        "dreamprm_code.grading": ["drivers/*"],
         "dreamprm_code.prm": ["cards/*"],
         "dreamprm_code.prompt_files": ["*"],
         "dreamprm_code.report": ["templates/*"],

@@ -60,10 +60,32 @@ class Toolchain:
 
 
 @dataclass(frozen=True)
+class Driver:
+    """How a program that only defines a function gets a ``main`` that calls it: the text ``grading/drivers/FILE`` around it,
+    which reads the arguments as the types that the function declares (its fields: ``grading/drivers.py``).
+
+    ``types`` are the language's names of a boolean, a 32-bit and a 64-bit integer, a number and a string, ``list`` that of a
+    list of them; with them ``parameter`` and ``starter`` spell the header that a program must have. ``owner`` finds the class
+    ``Solution``, of which the function is a member then. ``edits`` (unless this pattern is found, replace that pattern once, by
+    this) make room in the program. Integers are exact up to ``exact``.
+    """
+
+    file: str
+    types: tuple[str, str, str, str, str]
+    list: str
+    starter: str
+    parameter: str
+    owner: str = ""
+    edits: tuple[tuple[str, str, str], ...] = ()
+    snake_case: bool = False
+    exact: int = 2**63 - 1
+
+
+@dataclass(frozen=True)
 class Language:
     """``title`` is its name in prompts, ``fences`` the tags of its code blocks, ``suffix`` that of its files.
 
-    Python alone has no ``grammar`` (its own parser splits it) and no ``toolchain`` (the grader's interpreter runs it).
+    Python alone has none of the last three: its own parser splits it, and the grader's interpreter runs it.
     """
 
     name: str
@@ -72,6 +94,7 @@ class Language:
     fences: tuple[str, ...]
     grammar: Grammar | None = None
     toolchain: Toolchain | None = None
+    driver: Driver | None = None
 
 
 def _kinds(text: str) -> frozenset[str]:
@@ -103,6 +126,18 @@ LANGUAGES: dict[str, Language] = {
                 source="main.cpp",
                 build=("g++", "-std=gnu++20", "-O2", "-w", "-fdiagnostics-color=never", "-o", "main", "{source}"),
                 made="main",
+            ),
+            Driver(
+                file="driver.cpp",
+                types=("bool", "int", "long long", "double", "string"),
+                list="vector<{}>",
+                parameter="{type} {name}",
+                starter="class Solution {\npublic:\n    {result} {name}({parameters}) {\n    }\n};",
+                owner=r"\b(?:class|struct)\s+Solution\b",
+                edits=(
+                    ("#[ \\t]*include", r"\A", "#include <bits/stdc++.h>\nusing namespace std;\n#line 1\n"),
+                    ("", r"\bmain(?=\s*\()", "main_of_the_program"),
+                ),
             ),
         ),
         Language(
@@ -140,6 +175,20 @@ LANGUAGES: dict[str, Language] = {
                 is_vm=True,
                 folders=("/etc/java-*-openjdk",),
             ),
+            Driver(
+                file="driver.java",
+                types=("boolean", "int", "long", "double", "String"),
+                list="{}[]",
+                parameter="{type} {name}",
+                starter="class Solution {\n    public {result} {name}({parameters}) {\n    }\n}",
+                edits=(
+                    (
+                        "",
+                        r"\A(\s*package\s[^;]*;)?",
+                        r"\1import java.util.*; import java.util.function.*; import java.util.stream.*; ",
+                    ),
+                ),
+            ),
         ),
         Language(
             "javascript",
@@ -162,6 +211,14 @@ LANGUAGES: dict[str, Language] = {
                 run=("node", "--stack-size={stack_kb}", "--max-old-space-size={memory_mb}", "{source}"),
                 named=((r"^(?:import\b(?!\s*[(.])|export\b)", "main.mjs"),),
                 is_vm=True,
+            ),
+            Driver(
+                file="driver.js",
+                types=("boolean", "number", "number", "number", "string"),
+                list="{}[]",
+                parameter=" * @param {{type}} {name}\n",
+                starter="/**\n{parameters} * @return {{result}}\n */\nfunction {name}({names}) {\n}",
+                exact=2**53 - 1,
             ),
         ),
         Language(
@@ -188,6 +245,23 @@ LANGUAGES: dict[str, Language] = {
                 ),
                 is_vm=True,
             ),
+            Driver(
+                file="driver.go",
+                types=("bool", "int", "int", "float64", "string"),
+                list="[]{}",
+                parameter="{name} {type}",
+                starter="package main\n\nfunc {name}({parameters}) {result} {\n}",
+                edits=(
+                    (r"\bpackage\s", r"\A", "package main;"),
+                    (
+                        "",
+                        r"\b(package\s+\w+)[ \t]*;?",
+                        r'\1; import (driverjson "encoding/json"; driverio "io"; driveros "os"; driverreflect "reflect"; '
+                        'driverstrconv "strconv"; driverstrings "strings");',
+                    ),
+                    ("", r"\bfunc\s+main(?=\s*\()", "func main_of_the_program"),
+                ),
+            ),
         ),
         Language(
             "rust",
@@ -202,6 +276,19 @@ LANGUAGES: dict[str, Language] = {
                 source="main.rs",
                 build=("rustc", "--edition=2021", "-O", "--cap-lints=allow", "--color=never", "-o", "main", "{source}"),
                 made="main",
+            ),
+            Driver(
+                file="driver.rs",
+                types=("bool", "i32", "i64", "f64", "String"),
+                list="Vec<{}>",
+                parameter="{name}: {type}",
+                starter="impl Solution {\n    pub fn {name}({parameters}) -> {result} {\n    }\n}",
+                owner=r"\bimpl\s+Solution\b",
+                edits=(
+                    (r"\bstruct\s+Solution\b", r"\Z", "\nstruct Solution;\n"),
+                    ("", r"\bfn\s+main(?=\s*\()", "fn main_of_the_program"),
+                ),
+                snake_case=True,
             ),
         ),
     )

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from dreamprm_code.grading.drivers import check, with_driver
 from dreamprm_code.grading.grader_settings import GraderSettings, GradingError, describe_isolation
 from dreamprm_code.grading.pool import Job, WorkerPool
 from dreamprm_code.grading.sandbox.compare import Tolerance, stated_tolerance
@@ -21,6 +22,7 @@ from dreamprm_code.grading.sandbox.judge import LIMITS
 from dreamprm_code.grading.worker import DecodedProblem
 from dreamprm_code.languages import PYTHON, language_named
 from dreamprm_code.problems import ProblemTests, test_cases
+from dreamprm_code.problems.signatures import Signature, SignatureError, signature_of
 from dreamprm_code.records import Problem, Verdict
 
 _AHEAD_PER_WORKER = 16
@@ -173,7 +175,10 @@ class Grader:
             if known is None:
                 job = self._running.get(identity)
                 if job is None:
-                    job = self._running[identity] = _Job(problem, request.code, request.language, identity=identity)
+                    code = request.code
+                    if isinstance(problem.signature, Signature) and request.language != PYTHON.name and code.strip():
+                        code = with_driver(code, language_named(request.language), problem.signature)
+                    job = self._running[identity] = _Job(problem, code, request.language, identity=identity)
                     self._pool.put(job)
                 job.requests.append((request.key, future))
         if known is not None:
@@ -192,8 +197,15 @@ class Grader:
         """
         if language not in self.settings.languages:
             raise GradingError(f"a {language} program for a grader whose languages are {', '.join(self.settings.languages)}")
-        if language != PYTHON.name and problem.func_name is not None:
-            return f"its tests call a function, which they can in Python only, not in {language_named(language).title}"
+        if language == PYTHON.name or problem.func_name is None:
+            return ""
+        try:
+            if isinstance(problem.signature, SignatureError):
+                raise problem.signature
+            assert problem.signature is not None
+            check(problem.signature, language_named(language))
+        except SignatureError as error:
+            return f"its tests call {problem.func_name}, which they cannot in {language_named(language).title}: {error}"
         return ""
 
     def _decode(self, problem: Problem) -> DecodedProblem:
@@ -201,6 +213,7 @@ class Grader:
         key = (
             problem.question_id,
             hash((problem.public_test_cases, problem.private_test_cases, problem.metadata, problem.question_content)),
+            hash(problem.starter_code),
         )
         with self._lock:
             known = self._decoded.get(key)
@@ -217,6 +230,8 @@ class Grader:
             len(tests.public),
             fault_of(tests),
         )
+        if problem.func_name is not None and not decoded.fault and self.settings.languages != (PYTHON.name,):
+            decoded = decoded._replace(signature=_signature(problem.starter_code, decoded))
         with self._lock:
             if decoded.fault and key not in self._named:
                 self._named.add(key)
@@ -285,6 +300,14 @@ def fault_of(tests: ProblemTests) -> str:
                     form = "JSON values, one a line" if what == "input" else "a JSON value"
                     return f"the {what} of test {number} is not {form} ({error})"
     return ""
+
+
+def _signature(starter_code: str, problem: DecodedProblem) -> Signature | SignatureError:
+    assert problem.func_name is not None
+    try:
+        return signature_of(problem.func_name, starter_code, problem.inputs, problem.outputs)
+    except SignatureError as error:
+        return error
 
 
 def _ungraded(problem: DecodedProblem, reason: str) -> tuple:

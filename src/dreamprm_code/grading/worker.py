@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from dreamprm_code.grading.grader_settings import GraderSettings
 from dreamprm_code.grading.sandbox.compare import Tolerance
 from dreamprm_code.grading.toolchains import Toolchains
+from dreamprm_code.problems.signatures import Signature, SignatureError
 
 _START = Path(__file__).with_name("worker_start.py")
 _END_S = 10.0
@@ -45,6 +46,8 @@ class DecodedProblem(NamedTuple):
     tolerance: Tolerance
     num_public: int
     fault: str = ""
+    signature: Signature | SignatureError | None = None
+    """Of a function: its signature for other languages than Python, or why it has none there."""
 
     @property
     def num_bytes(self) -> int:

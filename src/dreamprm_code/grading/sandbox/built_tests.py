@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 
 from .commands import NOT_STARTED, Command
 from .jobs import HarnessFailure, Settings, Tests
-from .judge import TestOutcome
+from .judge import TestOutcome, judge_result
 from .levels import Limits
 from .orders import BUILD, EXECUTE, End, Order
 from .pipes import file_in_memory
-from .stdin_tests import run_test, run_tests
+from .stdin_tests import judge_printed, run_test, run_tests
 from .wire import GraderLine
 from .zygotes import clean
 
 _BUILD_OUTPUT = 1 << 20
+_RESULT = b"\n\x1e"
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _ERROR = re.compile(
     rb"^(Exception in thread .*|panic: .*|fatal error: .*|FATAL ERROR: .*|memory allocation of .*"
@@ -26,7 +27,7 @@ _ERROR = re.compile(
     rb"(?:\n( +what\(\): .*|(?<=:\n).*))?",
     re.MULTILINE,
 )
-_COMPLAINT = re.compile(r"\b(error|Error|SyntaxError)\b|^[\w./]+:\d+:")
+_COMPLAINTS = (re.compile(r"\b(error|Error|SyntaxError)\b"), re.compile(r"^[\w./]+:\d+:"))
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -92,10 +93,21 @@ def grade_built(
             return [TestOutcome("compile_error", complaint)]
         fcntl.fcntl(made, fcntl.F_ADD_SEALS, _SEALS)
         order = Order(EXECUTE, first=False, command=run)
-        return run_tests(grader, zygote, settings, tests, all_tests, lambda index: (order, [made]), summary=error_in)
+        judge = judge_printed if tests.func_name is None else _judge_returned
+        return run_tests(
+            grader, zygote, settings, tests, all_tests, lambda index: (order, [made]), summary=error_in, judge=judge
+        )
     finally:
         os.close(text)
         os.close(made)
+
+
+def _judge_returned(output: bytes, cpu: float, tests: Tests, index: int, settings: Settings) -> TestOutcome:
+    """By the line that the driver printed (see ``grading/drivers.py``)."""
+    result = output.rpartition(_RESULT)[2].split(b"\n", 1)[0]
+    if _RESULT not in output:
+        return TestOutcome("runtime_error", "the program ended before its function returned", cpu)
+    return judge_result(b"+ %.6f %s" % (cpu, result), tests, index, settings)
 
 
 def error_in(errors: bytes) -> bytes:
@@ -124,4 +136,5 @@ def _complaint(end: End, errors: str, limits: Limits) -> str | None:
     if code == 0:
         return None
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    return next(filter(_COMPLAINT.search, lines), lines[0] if lines else "the compiler failed")
+    found = (line for pattern in _COMPLAINTS for line in lines if pattern.search(line))
+    return next(found, lines[0] if lines else "the compiler failed")

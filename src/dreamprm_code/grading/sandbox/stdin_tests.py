@@ -18,6 +18,9 @@ from .program import NOT_COMPILED
 from .wire import GraderLine
 from .zygotes import GRACE_S, clean, hear_end, tell
 
+Judge = Callable[[bytes, float, Tests, int, Settings], TestOutcome]
+"""From output, CPU time, tests, which test, and settings, of a program that ended as it should."""
+
 _STDERR_KEPT = 8192
 _QUIET_START_MS = 3
 """Most programs end within this time; until then nobody is woken by each line that they print."""
@@ -57,9 +60,11 @@ def run_tests(
     run: Callable[[int], tuple[Order, list[int]]],
     complaint: Callable[[], str | None] = lambda: None,
     summary: Callable[[bytes], bytes] = bytes,
+    judge: Judge | None = None,
 ) -> list[TestOutcome]:
     """Test by test: ``run`` says what to order, and with which descriptors; ``complaint``, after the first test, what the
-    compiler said; ``summary``, which line of standard error tells of the error (the last, if there are several)."""
+    compiler said; ``summary``, which line of standard error tells of the error (the last, if there are several); ``judge``
+    compares (by default what was printed)."""
     outcomes: list[TestOutcome] = []
     for index, given in enumerate(tests.inputs):
         cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
@@ -70,16 +75,20 @@ def run_tests(
         if index == 0 and (said := complaint()) is not None:
             return [TestOutcome("compile_error", said)]
         if outcome.verdict == "passed":
-            printed = output.decode("utf-8", "replace")
-            if settings.keep_outputs and index < tests.num_public:
-                outcome.output = fingerprint_of_text(printed, longest(tests.outputs[index]))
-            difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
-            if difference is not None:
-                outcome.verdict, outcome.reason = "wrong_answer", difference
+            outcome = (judge or judge_printed)(output, outcome.cpu, tests, index, settings)
         outcomes.append(outcome)
         if not goes_on(outcomes, tests, settings, all_tests):
             break
     return outcomes
+
+
+def judge_printed(output: bytes, cpu: float, tests: Tests, index: int, settings: Settings) -> TestOutcome:
+    """What a program printed against the expectation of test ``index``."""
+    printed = output.decode("utf-8", "replace")
+    is_kept = settings.keep_outputs and index < tests.num_public
+    kept = fingerprint_of_text(printed, longest(tests.outputs[index])) if is_kept else None
+    difference = compare_output(printed, tests.expected_lines(index), tests.tolerance)
+    return TestOutcome("passed" if difference is None else "wrong_answer", difference or "", cpu, output=kept)
 
 
 def run_test(
