@@ -2,9 +2,11 @@
 
     python benchmarks/languages.py references               the demo's reference programs: split, built, passed
     python benchmarks/languages.py humaneval_x              HumanEval-X: references split, build and pass; a mutated one fails
+    python benchmarks/languages.py functional               these references called by the drivers, with HumanEval's tests
+    python benchmarks/languages.py signatures               functional problems of four sets whose types are plain
     python benchmarks/languages.py hostile --repeat 5       hostile programs in C++ and JavaScript, verdicts equal every time
 
-HumanEval-X is read from ../shared/data/humaneval_x (``--data``); it is not part of this repository.
+HumanEval-X and the other sets are read from ../shared/data (``--data``); they are not part of this repository.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from dreamprm_code.grading.sandbox.built_tests import Toolchain, error_in  # noq
 from dreamprm_code.grading.toolchains import find_toolchains  # noqa: E402
 from dreamprm_code.jsonl import read_rows  # noqa: E402
 from dreamprm_code.languages import LANGUAGES  # noqa: E402
+from dreamprm_code.problems import load_problems, test_cases  # noqa: E402
+from dreamprm_code.problems.signatures import SignatureError, signature_of  # noqa: E402
 from dreamprm_code.records import Problem  # noqa: E402
 from dreamprm_code.steps import split_program  # noqa: E402
 
@@ -84,6 +88,69 @@ def with_tests(language: str, row: dict[str, str], body: str) -> str:
     return f"{code}\n{test}"
 
 
+def humaneval_x_rows(data: Path, language: str) -> list[dict[str, str]]:
+    path = data / "humaneval_x" / f"{'js' if language == 'javascript' else language}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def without_tests(language: str, row: dict[str, str]) -> str:
+    """A reference as a program that only defines its function."""
+    code = row["declaration"] + row["canonical_solution"]
+    if language == "go":
+        code = re.sub(r"import (\([^)]*\)|\S+)", "", row["prompt"]) + row["canonical_solution"]
+        told = re.sub(r"//.*", "", code)
+        used = [path for name, path in GO_PACKAGES.items() if re.search(rf"\b{name}\.\w", told)]
+        return "package main\n\n" + "".join(f'import "{path}"\n' for path in used) + code
+    return re.sub(r"^use (rand|regex|md5)\b.*;\n", "", code, flags=re.MULTILINE) if language == "rust" else code
+
+
+def count_mutants(counts: Counter[str], name: str, results: Iterator[GradeResult]) -> None:
+    """Run mutants of a reference until one fails."""
+    counts["references mutated"] += 1
+    for result in results:
+        if result.verdict != "compile_error":  # it says nothing about the tests
+            counts["mutants run"] += 1
+            if not result.passed:
+                counts["references with a mutant that fails"] += 1
+                return
+    print(f"  {name}: no mutant fails", flush=True)
+
+
+def functional(args: argparse.Namespace) -> None:
+    problems = {row.question_id.rpartition("/")[2]: row for row in load_problems(args.data / "humaneval" / "problems.jsonl")}
+    for language in filter(is_here, args.only):
+        rows = {row["task_id"].rpartition("/")[2]: row for row in humaneval_x_rows(args.data, language)[:: args.every]}
+        requests = [
+            GradeRequest(number, problems[number], without_tests(language, row), language)
+            for number, row in rows.items()
+            if number in problems
+        ]
+        started = time.monotonic()
+        with Grader(GraderSettings(workers=args.workers, languages=(language,))) as grader:
+            results = list(grader.grade(requests))
+        counts = Counter(str(result.verdict) for result in results)
+        print(f"{language}: {dict(counts)} in {time.monotonic() - started:.0f} s", flush=True)
+        for result in results:
+            if not result.passed:
+                print(f"  HumanEval/{result.key}: {result.verdict}: {result.reason}", flush=True)
+
+
+def signatures(args: argparse.Namespace) -> None:
+    for name in ("leetcode", "livecodebench", "humaneval", "mbpp"):
+        refused: Counter[str] = Counter()
+        called = [row for row in load_problems(args.data / name / "problems.jsonl") if row.func_name is not None]
+        for problem in called:
+            tests = test_cases(problem).all
+            texts = [test.input for test in tests], [test.output for test in tests]
+            try:
+                signature_of(problem.func_name or "", problem.starter_code, *texts)
+            except SignatureError as error:
+                refused[re.sub(r"parameter \w+", "a parameter", str(error))] += 1
+        print(f"{name}: {len(called) - refused.total()} of {len(called)} functional problems have plain types")
+        for why, count in refused.most_common():
+            print(f"  {count}: {why}")
+
+
 def mutants(body: str) -> Iterator[str]:
     for old, new in MUTATIONS:
         if old in body:
@@ -100,7 +167,7 @@ def outside(language: str, code: str, settings: GraderSettings) -> str | None:
     build, run = Toolchain(**find_toolchains([language]).commands[language]).commands(code, settings.limits())
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / build.source).write_text(code, encoding="utf-8")
-        runs = [run.argv[:-2] + ["-cp", "classes", "Main"]] if language == "java" else [run.argv]
+        runs = [[*run.argv[:-2], "-cp", "classes", "Main"]] if language == "java" else [run.argv]
         for argv in (build.argv, *runs):
             values = {"{tmp}": folder, "{stack_kb}": "8000"}
             argv = [_filled(text, values) for text in (argv if "/" in argv[0] else [f"./{argv[0]}", *argv[1:]])]
@@ -122,8 +189,7 @@ def _filled(text: str, values: dict[str, str]) -> str:
 def humaneval_x(args: argparse.Namespace) -> None:
     total: Counter[str] = Counter()
     for language in args.only:
-        path = args.data / f"{'js' if language == 'javascript' else language}.jsonl"
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][:: args.every]
+        rows = humaneval_x_rows(args.data, language)[:: args.every]
         fallbacks = [
             row["task_id"]
             for row in rows
@@ -146,18 +212,10 @@ def humaneval_x(args: argparse.Namespace) -> None:
                     counts["references that fail outside of the sandbox, too"] += said is not None
                     print(f"    outside of the sandbox: {said or 'passes'}", flush=True)
                     continue
-                if number % args.mutate_every:
+                if not args.mutate_every or number % args.mutate_every:
                     continue
-                counts["references mutated"] += 1
-                for body in mutants(row["canonical_solution"]):
-                    verdict = submit(grader, language, row, body).result().verdict
-                    if verdict != "compile_error":  # it says nothing about the tests
-                        counts["mutants run"] += 1
-                        if not verdict.passed:
-                            counts["references with a mutant that fails"] += 1
-                            break
-                else:
-                    print(f"  {row['task_id']}: no mutant fails", flush=True)
+                verdicts = (submit(grader, language, row, body).result() for body in mutants(row["canonical_solution"]))
+                count_mutants(counts, row["task_id"], verdicts)
         print(f"  {dict(counts)} in {time.monotonic() - started:.0f} s", flush=True)
     share = total["fallbacks"] / total["references"]
     print(f"all: {total['fallbacks']} fallbacks of {total['references']} references ({share:.2%})")
@@ -177,9 +235,14 @@ def references(args: argparse.Namespace) -> None:
             with Grader(GraderSettings(workers=args.workers, languages=(language,))) as grader:
                 requests = [GradeRequest(name, problems[name], code, language) for name, code in codes.items()]
                 results = list(grader.grade(requests))
+                counts: Counter[str] = Counter()
+                for request in requests[:: args.mutate_every] if args.mutate_every else ():
+                    mutated = (grader.submit(request._replace(code=code)).result() for code in mutants(request.code))
+                    count_mutants(counts, str(request.key), mutated)
             failed = [f"{result.key}: {result.verdict}: {result.reason}" for result in results if not result.passed]
             wrong += len(failed)
             said += f", {len(results) - len(failed)} pass {sum(result.num_tests for result in results)} tests {failed or ''}"
+            said += f", {dict(counts)}" if counts else ""
             said += f" in {time.monotonic() - started:.0f} s"
         print(said, flush=True)
     sys.exit(wrong > 0)
@@ -212,13 +275,15 @@ def is_here(language: str) -> bool:
 
 
 def main() -> None:
-    commands = {"references": references, "humaneval_x": humaneval_x, "hostile": hostile}
+    commands = {function.__name__: function for function in (references, humaneval_x, functional, signatures, hostile)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=commands)
     parser.add_argument("--only", nargs="*", choices=OTHERS, default=OTHERS)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "humaneval_x")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--every", type=int, default=1, help="of HumanEval-X, every so many-th problem")
-    parser.add_argument("--mutate-every", type=int, default=1, help="of these, mutate every so many-th")
+    parser.add_argument(
+        "--mutate-every", type=int, default=8, help="mutate every so many-th reference (0: none)"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs of hostile")
     args = parser.parse_args()

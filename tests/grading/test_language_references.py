@@ -25,7 +25,7 @@ def references(root, language: str) -> dict[str, str]:
 @pytest.mark.parametrize("language", OTHERS)
 def test_every_reference_is_split_by_the_contract(root, language):
     found = references(root, language)
-    assert len(found) >= 12
+    assert len(found) == 48
     for name, code in found.items():
         split = split_program(code, language=language)
         assert split.fallback is None, name

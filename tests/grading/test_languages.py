@@ -102,11 +102,6 @@ def test_a_test_finds_nothing_of_the_one_before_it(verdict):
     assert verdict("cpp", look)[0] == "passed"
 
 
-def test_problems_that_call_a_function_are_refused_by_name_and_never_failed(verdict):
-    found, reason = verdict("javascript", "function solve(x) { return 2 * x; }", "double_function")
-    assert found == "harness_error" and "in Python only, not in JavaScript" in reason
-
-
 def test_a_missing_compiler_is_one_line_before_anything_runs(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(GradingError, match=r"no javac on the PATH; apt-get install default-jdk-headless .*conda.*openjdk"):
