@@ -60,7 +60,7 @@ MUTATIONS = (
     ("==", "!="), ("<=", ">"), (">=", "<"), (" < ", " >= "), (" > ", " <= "), ("<", ">="), (">", "<="), ("&&", "||"),
     ("+=", "-="), ("%", "*"), (" + ", " - "), ("+", "-"), ("true", "false"), ("false", "true"), ("*", "+"), (" - ", " + "),
     ("0", "1"), ("1", "2"), ("-", "+"), ("max", "min"), ("min", "max"), ("push_back", "assign"), ("return ", "return !"),
-    ("2", "3"), ("i", "1"),
+    ("2", "3"), ("i", "1"), (".add(", ".remove("), (".rev()", ""),
 )  # fmt: skip
 """What is replaced to break a program, one place at a time."""
 
@@ -281,9 +281,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=OTHERS, default=OTHERS)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--every", type=int, default=1, help="of HumanEval-X, every so many-th problem")
-    parser.add_argument(
-        "--mutate-every", type=int, default=8, help="mutate every so many-th reference (0: none)"
-    )
+    parser.add_argument("--mutate-every", type=int, default=8, help="mutate every so many-th reference (0: none)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=5, help="runs of hostile")
     args = parser.parse_args()
