@@ -154,12 +154,14 @@ INNOCENT = {
 }
 
 
-def run_language_attacks(attacks: list[LanguageAttack], folder: Path) -> tuple[dict[str, str], list[str]]:
+def run_language_attacks(
+    attacks: list[LanguageAttack], folder: Path, limits: dict[str, float] = LIMITS
+) -> tuple[dict[str, str], list[str]]:
     """Verdicts by "language: name", of the innocent programs after them, too, and what was wrong with the host afterwards."""
     folder.chmod(0o777)
     (folder / "keep").write_text("untouched")
     settings = GraderSettings(
-        languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, isolation="namespaces", **LIMITS
+        languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, isolation="namespaces", **limits
     )
     with socket.create_server(("127.0.0.1", 0)) as server, Grader(settings) as grader:
         requests = []
