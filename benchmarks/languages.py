@@ -32,8 +32,8 @@ from dreamprm_code.grading.sandbox.built_tests import Toolchain, error_in  # noq
 from dreamprm_code.grading.toolchains import find_toolchains  # noqa: E402
 from dreamprm_code.jsonl import read_rows  # noqa: E402
 from dreamprm_code.languages import LANGUAGES  # noqa: E402
-from dreamprm_code.problems import load_problems, test_cases  # noqa: E402
-from dreamprm_code.problems.signatures import SignatureError, signature_of  # noqa: E402
+from dreamprm_code.problems import load_problems  # noqa: E402
+from dreamprm_code.problems.signatures import SignatureError, signature_of_problem  # noqa: E402
 from dreamprm_code.records import Problem  # noqa: E402
 from dreamprm_code.steps import split_program  # noqa: E402
 
@@ -140,10 +140,8 @@ def signatures(args: argparse.Namespace) -> None:
         refused: Counter[str] = Counter()
         called = [row for row in load_problems(args.data / name / "problems.jsonl") if row.func_name is not None]
         for problem in called:
-            tests = test_cases(problem).all
-            texts = [test.input for test in tests], [test.output for test in tests]
             try:
-                signature_of(problem.func_name or "", problem.starter_code, *texts)
+                signature_of_problem(problem)
             except SignatureError as error:
                 refused[re.sub(r"parameter \w+", "a parameter", str(error))] += 1
         print(f"{name}: {len(called) - refused.total()} of {len(called)} functional problems have plain types")

@@ -6,6 +6,7 @@ and reference programs in ``data/demo/languages/NAME/``, on which the tests of s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -293,6 +294,17 @@ LANGUAGES: dict[str, Language] = {
         ),
     )
 }
+
+
+def in_words(name: str) -> str:
+    """``inHumps`` as ``in_humps``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """How languages call a function of this name: as it is, ``in_words``, ``inHumps``, ``InHumps``."""
+    humps = re.sub(r"(?<=[A-Za-z0-9])_+([A-Za-z0-9])", lambda found: found[1].upper(), name)
+    return tuple(dict.fromkeys((name, in_words(name), humps[:1].lower() + humps[1:], humps[:1].upper() + humps[1:])))
 
 
 def language_of_file(path: Path) -> str:

@@ -17,7 +17,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from dreamprm_code.grading.drivers import check, starter_code
 from dreamprm_code.languages import LANGUAGES, PYTHON, language_named
+from dreamprm_code.problems.signatures import SignatureError, signature_of_problem
 from dreamprm_code.records import Problem
 from dreamprm_code.templates import TemplateError, check_fields, fill, read_template
 
@@ -34,6 +36,8 @@ REQUIRED_FIELDS = {
     "cof_retry": {"violations"},
     **{f"cof_stdin_{name}": {"question_content"} for name in LANGUAGES if name != PYTHON.name},
     "plain_stdin_other": {"question_content", "language"},
+    "cof_function_other": {"question_content", "language", "header"},
+    "plain_function_other": {"question_content", "language", "header"},
     "cof_retry_other": {"violations", "language"},
 }
 """Templates, and the fields without which their prompt would make no sense; those that name no language are Python's."""
@@ -48,22 +52,33 @@ def solution_messages(problem: Problem, style: Style = "cof", language: str = PY
 
     Three kinds of problems have a template each: programs that read standard input, a class ``Solution`` (LiveCodeBench's
     functional problems), and a plain function (those whose starter code has no such class). In other languages than Python
-    there are programs that read standard input only.
+    one serves for all functions, and shows the header that the program must have.
 
     Raises:
-        TemplateError: an unknown style, a template that cannot be filled, or a functional problem in another language.
+        TemplateError: an unknown style, a template that cannot be filled, or a function whose types another language's programs
+            cannot be called with.
         LanguageError: there is no such language.
     """
     if language != PYTHON.name:
         title = language_named(language).title
         if problem.is_functional:
-            raise TemplateError(f"problem {problem.question_id}: its tests call a function, in Python only, not in {title}")
+            return _messages(f"{style}_function_other", problem, {"language": title, "header": _header(problem, language)})
         name = "plain_stdin_other" if style == "plain" else f"{style}_stdin_{language}"
         return _messages(name, problem, {"language": title})
     kind = "stdin"
     if problem.is_functional:
         kind = "functional" if "class Solution" in problem.starter_code else "function"
     return _messages(f"{style}_{kind}", problem, {})
+
+
+def _header(problem: Problem, language: str) -> str:
+    try:
+        signature = signature_of_problem(problem)
+        check(signature, language_named(language))
+    except SignatureError as error:
+        title = language_named(language).title
+        raise TemplateError(f"problem {problem.question_id}: its tests cannot call a function in {title}: {error}") from None
+    return starter_code(signature, language_named(language))
 
 
 def continuation_messages(problem: Problem, prefix: str) -> list[dict[str, str]]:
@@ -91,10 +106,10 @@ def retry_message(violations: Iterable[str], language: str = PYTHON.name) -> dic
 def prompt_fingerprint(retry: bool = False, language: str = PYTHON.name) -> str:
     """SHA-256 (hex) over what all templates of a language say, ``cof_retry`` only where it is used: part of what decides a
     stage's rows."""
-    others = {"plain_stdin_other", "cof_retry_other", *(name for name in REQUIRED_FIELDS if name.startswith("cof_stdin_"))}
-    own = REQUIRED_FIELDS.keys() - others
+    shared = {name for name in REQUIRED_FIELDS if name.endswith("_other")}
+    own = REQUIRED_FIELDS.keys() - shared - {name for name in REQUIRED_FIELDS if name.startswith("cof_stdin_")}
     if language != PYTHON.name:
-        own = {f"cof_stdin_{language}", "plain_stdin_other", "cof_retry_other"}
+        own = {f"cof_stdin_{language}"} | shared
     names = sorted(name for name in own if retry or not name.startswith("cof_retry"))
     said = [fill(load_template(name), **{field: f"<{field}>" for field in _known_fields(name)}) for name in names]
     texts = "\0".join(f"{name}\0{text}" for name, text in zip(names, said, strict=True))
@@ -131,6 +146,8 @@ def _known_fields(name: str) -> tuple[str, ...]:
     if name.startswith("cof_retry"):
         return ("violations", "language") if name.endswith("other") else ("violations",)
     more = {"continuation": ("prefix",)}.get(name, ("language",) if "_stdin_" in name else ())
+    if name.endswith("_function_other"):
+        more = ("language", "header")
     return (*_PROBLEM_FIELDS, *more)
 
 

@@ -96,8 +96,27 @@ def test_a_prompt_names_its_language_and_is_part_of_what_decides_the_rows(style,
     assert f"one {LANGUAGES[language].title} code block" in retry_message(["main is missing"], language)["content"]
 
 
+@pytest.mark.parametrize("style", ["cof", "plain"])
+@pytest.mark.parametrize(
+    ("language", "header"), [("rust", "pub fn add_all(argument_1: Vec<f64>) -> f64 {"), ("go", "func addAll(")]
+)
+def test_a_function_is_asked_for_with_the_header_of_its_language(style, language, header):
+    problem = Problem.from_tests([(([1.5, 2],), 3.5)], func_name="addAll")
+    asked = solution_messages(problem, style, language)[-1]["content"]
+    assert header in asked and LANGUAGES[language].title in asked and "{{" not in asked
+
+
+def test_a_function_that_the_tests_call_comes_first_in_any_spelling():
+    right = "impl Solution {\n    /// Plan.\n    pub fn add_all(x: i32) -> i32 { one(x) }\n}\n\n"
+    right += "/// One.\nfn one(x: i32) -> i32 { x }\n"
+    assert cof_violations(right, "addAll", "rust") == []
+    assert [str(violation.kind) for violation in cof_violations(right, "other", "rust")] == ["main_not_first"]
+    plain = "// Plan.\nfunction f(x) { return g(x); }\n\n// Help.\nfunction g(x) { return x; }\n"
+    assert cof_violations(plain, "f", "javascript") == []
+
+
 def test_what_there_is_in_python_only_is_said():
-    with pytest.raises(TemplateError, match="in Python only, not in Go"):
-        solution_messages(Problem.from_tests([((1,), 1)], func_name="f"), "cof", "go")
+    with pytest.raises(TemplateError, match="cannot call a function in Go: parameter argument_1 is an object"):
+        solution_messages(Problem.from_tests([(({"a": 1},), 1)], func_name="f"), "cof", "go")
     with pytest.raises(LanguageError, match="'perl' is not known"):
         solution_messages(RUNS, "cof", "perl")

@@ -12,7 +12,7 @@ import functools
 import re
 from importlib import resources
 
-from dreamprm_code.languages import Driver, Language
+from dreamprm_code.languages import Driver, Language, in_words, spellings
 from dreamprm_code.problems.signatures import PlainType, Signature, SignatureError
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -24,10 +24,7 @@ def with_driver(code: str, language: Language, signature: Signature) -> str:
     driver = language.driver
     assert driver is not None
     told = _COMMENT.sub(" ", code)
-    spellings = dict.fromkeys(
-        (signature.name, snake_case(signature.name), camel_case(signature.name), camel_case(signature.name, True))
-    )
-    name = next((name for name in spellings if re.search(rf"\b{name}\b", told)), signature.name)
+    name = next((name for name in spellings(signature.name) if re.search(rf"\b{name}\b", told)), signature.name)
     for unless, pattern, replacement in driver.edits:
         if not (unless and re.search(unless, told)):
             code = re.sub(pattern, replacement, code, count=1)
@@ -64,15 +61,15 @@ def starter_code(signature: Signature, language: Language) -> str:
     """The header that a program must have."""
     driver = language.driver
     assert driver is not None
-    spelled = snake_case if driver.snake_case else str
-    names = [spelled(parameter.name) for parameter in signature.parameters]
+    all_names = [signature.name, *(parameter.name for parameter in signature.parameters)]
+    own, *names = map(in_words, all_names) if driver.snake_case else all_names
     between = "" if driver.parameter.endswith("\n") else ", "
     types = [_spelled(parameter.type, driver) for parameter in signature.parameters]
     parameters = between.join(
         driver.parameter.replace("{type}", kind).replace("{name}", name) for kind, name in zip(types, names, strict=True)
     )
     fields = {
-        "{name}": spelled(signature.name),
+        "{name}": own,
         "{names}": ", ".join(names),
         "{parameters}": parameters,
         "{result}": _spelled(signature.result, driver),
@@ -88,16 +85,3 @@ def _spelled(type_: PlainType, driver: Driver) -> str:
     for _ in range(type_.depth):
         name = driver.list.replace("{}", name)
     return name
-
-
-def snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def camel_case(name: str, first: bool = False) -> str:
-    """``first``: its first letter is a capital, too."""
-    words = [word for word in name.split("_") if word]
-    if not words:
-        return name
-    joined = words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
-    return joined[:1].upper() + joined[1:] if first else joined

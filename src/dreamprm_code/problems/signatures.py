@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.problems.unit_tests import test_cases
+from dreamprm_code.records import Problem
 
 Kind = Literal["boolean", "integer", "number", "string"]
 _NAMES: dict[str, Kind] = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
@@ -79,6 +81,21 @@ def signature_of(func_name: str, starter_code: str, inputs: Iterable[str], outpu
         for place, (name, annotation) in enumerate(annotations)
     ]
     return Signature(func_name, tuple(parameters), _type_of("the result", header.returns if header else None, results))
+
+
+def signature_of_problem(problem: Problem) -> Signature:
+    """Of the function that a problem's tests call.
+
+    Raises:
+        SignatureError: see :func:`signature_of`, or the tests call none.
+        TestCaseError: the tests cannot be decoded.
+    """
+    if problem.func_name is None:
+        raise SignatureError("the tests call no function")
+    tests = test_cases(problem).all
+    return signature_of(
+        problem.func_name, problem.starter_code, [test.input for test in tests], [test.output for test in tests]
+    )
 
 
 def _parse(text: str) -> Any:

@@ -15,10 +15,10 @@ from dreamprm_code.steps.tree_adherence import tree_violations
 def cof_violations(code: str, func_name: str | None, language: str = PYTHON.name) -> list[CofViolation]:
     """Check a program against the Chain-of-Function rules; an empty list means that it follows all of them.
 
-    ``func_name`` is the method that the tests call (None for a stdin program, whose high-level function is ``main``).
+    ``func_name`` is the function that the tests call (None for a stdin program, whose high-level function is ``main``).
     """
     if language != PYTHON.name:
-        return tree_violations(code, language_named(language))
+        return tree_violations(code, func_name, language_named(language))
     tree = parse(code)
     if tree is None:
         return [CofViolation(CofViolationKind.UNPARSABLE, "Python cannot parse the program")]

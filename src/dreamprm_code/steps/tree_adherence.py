@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dreamprm_code.languages import Language
+from dreamprm_code.languages import Language, spellings
 from dreamprm_code.steps.cof_rules import CofViolation, CofViolationKind
 from dreamprm_code.steps.tree_source import Tree, TreeFunction, leaves_of, parse_tree
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _BELONGS_TO_NEXT = re.compile(rb"\s*(#\[.*\]|template\s*<.*>|export|@\w+.*)\s*$")
 
 
-def tree_violations(code: str, language: Language) -> list[CofViolation]:
-    """The broken rules of a program that reads standard input; its high-level function is ``main``."""
+def tree_violations(code: str, func_name: str | None, language: Language) -> list[CofViolation]:
+    """The broken rules of a program; its high-level function is ``main``, or the one that the tests call in any spelling."""
     tree = parse_tree(code, language)
     if tree is None:
         return [CofViolation(CofViolationKind.UNPARSABLE, f"the program is no whole {language.title} program")]
@@ -26,8 +26,9 @@ def tree_violations(code: str, language: Language) -> list[CofViolation]:
     if not functions:
         return [CofViolation(CofViolationKind.NO_FUNCTION, "the program has no function")]
     violations = []
-    if functions[0].name.rpartition(".")[2] != "main":
-        detail = f"the first function is {functions[0].name}, not main"
+    accepted = ("main",) if func_name is None else spellings(func_name)
+    if re.split(r"[.:]", functions[0].name)[-1] not in accepted:
+        detail = f"the first function is {functions[0].name}, not {accepted[0]}"
         violations.append(CofViolation(CofViolationKind.MAIN_NOT_FIRST, detail))
     for function in functions:
         if not _has_comment(tree, function):
@@ -37,7 +38,11 @@ def tree_violations(code: str, language: Language) -> list[CofViolation]:
             for inner in _inner_functions(function.node, language)
         ]
     violations += _helpers(tree)
-    if language.name == "javascript" and code.rstrip().rstrip(";").rpartition("\n")[2].strip() != "main()":
+    if (
+        func_name is None
+        and language.name == "javascript"
+        and code.rstrip().rstrip(";").rpartition("\n")[2].strip() != "main()"
+    ):
         violations.append(CofViolation(CofViolationKind.NOT_ONE_FINAL_CALL, "the call of main() is not the last statement"))
     return violations
 
