@@ -145,7 +145,7 @@ def check_template(text: str, name: str, where: str) -> str:
 def _known_fields(name: str) -> tuple[str, ...]:
     if name.startswith("cof_retry"):
         return ("violations", "language") if name.endswith("other") else ("violations",)
-    more = {"continuation": ("prefix",)}.get(name, ("language",) if "_stdin_" in name else ())
+    more: tuple[str, ...] = {"continuation": ("prefix",)}.get(name, ("language",) if "_stdin_" in name else ())
     if name.endswith("_function_other"):
         more = ("language", "header")
     return (*_PROBLEM_FIELDS, *more)
