@@ -4,24 +4,30 @@
     python src/rl_grpo.py --config configs/demo.yaml --policy FOLDER --prm data/demo-run/prm --out-dir data/grpo-run
 
 Outcomes of the unit tests are the reward function, the rewards of --reward come on top (rl/grpo.py); with --reward outcome it
-is plain TRL. Writes TRL's checkpoints and, at the end, policy/. TRL resumes from its own checkpoints with --resume.
+is plain TRL. Writes TRL's checkpoints and, at the end, policy/ and training_log.jsonl, TRL's figures of each step. Run it again
+after an interruption: it goes on from the last checkpoint.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
+from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import open_grader
 from dreamprm_code.grading.settings import GradingSettings
+from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.policies.local import load_model
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
+from dreamprm_code.rl.ppo import within_memory
 from dreamprm_code.rl.prompting import STYLES, Prompts
 from dreamprm_code.rl.rewards import FORMS
 from dreamprm_code.rl.rewards import step_rewards as rewards_of_form
@@ -46,7 +52,14 @@ class Settings(RunSettings, GradingSettings):
     kl: float = Field(0.0, ge=0, description="TRL's beta")
     trl: dict[str, Any] = Field({}, description="more arguments of TRL's GRPOConfig, e.g. '{use_vllm: true}'")
     grade_workers: int = Field(2, ge=1, description="programs graded at once")
-    resume: bool = Field(False, description="go on from the last checkpoint under out_dir")
+    checkpoint_every: int = Field(5, ge=1, description="steps between checkpoints")
+
+
+DECIDE = (
+    "policy", "prm", "reward", "reward_scale", "style", "steps", "batch_problems", "samples_per_problem", "max_tokens", "lr",
+    "kl", "seed", "trl",
+)  # fmt: skip
+"""The settings that decide the result: a checkpoint resumes only with equal ones."""
 
 
 def main(settings: Settings) -> None:
@@ -54,12 +67,15 @@ def main(settings: Settings) -> None:
         from datasets import Dataset
         from trl.trainer.grpo_config import GRPOConfig
 
-        from dreamprm_code.rl.grpo import StepRewardGRPOTrainer
+        from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, Watch, last_checkpoint
     except ImportError as error:
         raise UserError(f"GRPO needs TRL ({error}): pip install -r requirements-rl.txt") from None
     if settings.prm is None and settings.reward != "outcome":
         raise UserError(f"reward {settings.reward} needs a PRM: set prm, or reward outcome")
     problems = {problem.question_id: problem for problem in settings.window_split().require("train")}
+    log_path = settings.out_dir / "training_log.jsonl"
+    identity = {name: getattr(settings, name) for name in DECIDE} | {"problems": list(problems), "limits": settings.limits()}
+    check_resume(log_path, identity, remedy="give another folder with --out-dir")
     model, tokenizer = load_model(settings.policy, "float32", "cpu")
     prompts = Prompts(settings.style, tokenizer)
     rows = [{"prompt": prompts.text(problem), "question_id": question_id} for question_id, problem in problems.items()]
@@ -84,34 +100,44 @@ def main(settings: Settings) -> None:
                 found.append((rewards, scorer.ends(program, texts) if program else []))
             return found
 
-        arguments = GRPOConfig(
-            **{
-                "output_dir": str(settings.out_dir),
-                "max_steps": settings.steps,
-                "per_device_train_batch_size": settings.batch_problems * settings.samples_per_problem,
-                "num_generations": settings.samples_per_problem,
-                "max_completion_length": settings.max_tokens,
-                "learning_rate": settings.lr,
-                "beta": settings.kl,
-                "seed": settings.seed,
-                "report_to": "none",
-                "logging_steps": 1,
-                **settings.trl,
-            }
-        )
-        trainer = StepRewardGRPOTrainer(
-            model=model,
-            reward_funcs=passes,
-            args=arguments,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-            step_rewards=None if settings.reward == "outcome" else step_rewards,
-        )
-        trainer.train(resume_from_checkpoint=settings.resume or None)
+        given = {
+            "output_dir": str(settings.out_dir),
+            "max_steps": settings.steps,
+            "per_device_train_batch_size": settings.batch_problems * settings.samples_per_problem,
+            "num_generations": settings.samples_per_problem,
+            "max_completion_length": settings.max_tokens,
+            "learning_rate": settings.lr,
+            "beta": settings.kl,
+            "seed": settings.seed,
+            "bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+            "save_steps": settings.checkpoint_every,
+            "save_total_limit": 2,
+            "report_to": "none",
+            "logging_steps": 1,
+            "logging_nan_inf_filter": False,
+        }
+        try:
+            arguments = GRPOConfig(**{**given, **settings.trl})
+            trainer = StepRewardGRPOTrainer(
+                model=model,
+                reward_funcs=passes,
+                args=arguments,
+                train_dataset=Dataset.from_list(rows),
+                processing_class=tokenizer,
+                callbacks=[Watch()],
+                step_rewards=None if settings.reward == "outcome" else step_rewards,
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"TRL refuses these settings: {str(error).splitlines()[0]}") from None
+        write_manifest(log_path, stage="rl_grpo", config=settings.model_dump(mode="json"), identity=identity)
+        checkpoint = last_checkpoint(settings.out_dir)
+        with within_memory(arguments.per_device_train_batch_size, settings.max_tokens, "batch_problems or max_tokens"):
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model(str(settings.out_dir / "policy"))
     tokenizer.save_pretrained(settings.out_dir / "policy")
-    rewards = [row["reward"] for row in trainer.state.log_history if "reward" in row]
-    say(f"{settings.steps} steps; mean outcome of the first {rewards[0]:.3f}, of the last {rewards[-1]:.3f}")
+    log = [row for row in trainer.state.log_history if "reward" in row]
+    write_bytes_atomic(log_path, [json.dumps(row).encode() + b"\n" for row in log])
+    say(f"{settings.steps} steps; mean outcome of the first {log[0]['reward']:.3f}, of the last {log[-1]['reward']:.3f}")
 
 
 def say(text: str) -> None:

@@ -12,14 +12,22 @@ Needs ``pip install -r requirements-rl.txt``.
 
 from __future__ import annotations
 
+import json
+import logging
+import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import TrainerCallback
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from dreamprm_code.rl.models import token_pieces
+from dreamprm_code.rl.ppo import RLError
+
+_LOG = logging.getLogger(__name__)
 
 StepsOf = tuple[list[float], list[int]]
 """A completion's step rewards, and the tokens that end the steps."""
@@ -75,3 +83,28 @@ class StepRewardGRPOTrainer(GRPOTrainer):
         steps_BT = step_advantages([rewards for rewards, _ in found], [ends for _, ends in found], generations, ids_BT.shape[1])
         output["advantages"] = output["advantages"][:, None] + steps_BT.to(output["advantages"])
         return output
+
+
+class Watch(TrainerCallback):
+    """Stops at numbers that are none, before they reach a checkpoint, and says where a step teaches nothing."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
+        logs = logs or {}
+        for name in ("loss", "grad_norm", "reward"):
+            if name in logs and not math.isfinite(float(logs[name])):
+                raise RLError(f"step {state.global_step}: {name} became {logs[name]}; lower lr; the last checkpoint is kept")
+        if float(logs.get("frac_reward_zero_std", 0.0)) == 1.0:
+            _LOG.warning("step %d: equal outcomes in every group of programs; outcomes teach nothing", state.global_step)
+
+
+def last_checkpoint(out_dir: Path) -> Path | None:
+    """TRL's last checkpoint that is whole: its state is written last, so that one which a kill cut off has none."""
+
+    def is_whole(folder: Path) -> bool:
+        try:
+            return bool(json.loads((folder / "trainer_state.json").read_text()))
+        except (OSError, ValueError):
+            return False
+
+    found = {int(name): folder for folder in out_dir.glob("checkpoint-*") if (name := folder.name.split("-")[1]).isdigit()}
+    return next((found[step] for step in sorted(found, reverse=True) if is_whole(found[step])), None)

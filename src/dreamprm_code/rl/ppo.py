@@ -20,6 +20,7 @@ last token alone; the critic may be any process reward model (:mod:`dreamprm_cod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,21 @@ _EPS = 1e-8
 
 class RLError(UserError):
     """A step that cannot be taken; the message says why and what to change."""
+
+
+@contextmanager
+def within_memory(num_programs: int, length: int, remedy: str) -> Iterator[None]:
+    """Running out of memory becomes one line that says what to lower.
+
+    Raises:
+        RLError: in the place of the device's or the CPU's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):  # what torch says on CPUs
+            raise RLError(f"{num_programs} programs of {length} tokens do not fit into memory; lower {remedy}") from None
+        raise
 
 
 class Optimizers(NamedTuple):
@@ -128,7 +144,7 @@ def ppo_step(
         sums = dict.fromkeys(losses, 0.0)
         for part in rows.split(settings.micro_batch):
             some, there_BT = batch.rows(part), mask_BT[part]
-            with _memory(len(part), batch.input_ids_BL.shape[1]):
+            with within_memory(len(part), batch.input_ids_BL.shape[1], "micro_batch or max_tokens"):
                 logprob_BT, entropy_BT = policy.logprobs(some)
                 loss_BT = policy_losses(logprob_BT, old_BT[part], advantage_BT[part], settings.clip)
                 policy_loss = (loss_BT * there_BT).sum() / num_tokens
@@ -159,7 +175,7 @@ def _to_go(reward_BT: Tensor, gamma: float) -> Tensor:
 
 def _in_parts(batch: TokenBatch, size: int, read: Callable[[TokenBatch], Tensor]) -> Tensor:
     num_rows, length = batch.input_ids_BL.shape
-    with _memory(min(size, num_rows), length):
+    with within_memory(min(size, num_rows), length, "micro_batch or max_tokens"):
         return torch.cat([read(batch.rows(rows)) for rows in torch.arange(num_rows).split(size)])
 
 
@@ -167,19 +183,3 @@ def _minibatches(num_rows: int, settings: PPOSettings, seed: int) -> Iterator[Te
     generator = torch.Generator().manual_seed(seed)
     for _ in range(settings.epochs):
         yield from torch.randperm(num_rows, generator=generator).split(settings.minibatch)
-
-
-class _memory:
-    """Running out of memory becomes one line that says what to change."""
-
-    def __init__(self, num_programs: int, length: int):
-        self.what = f"{num_programs} programs of {length} tokens do not fit into memory; lower micro_batch or max_tokens"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, torch.OutOfMemoryError) or (
-            isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)  # what torch says on CPUs
-        ):
-            raise RLError(self.what) from None

@@ -28,7 +28,7 @@ from dreamprm_code.grading import Grader, GradeRequest
 from dreamprm_code.policies.base import request_seed
 from dreamprm_code.records import Problem
 from dreamprm_code.rl.models import Answer, Critic, LoraPolicy, TokenBatch
-from dreamprm_code.rl.ppo import Optimizers, RLError, ppo_step
+from dreamprm_code.rl.ppo import Optimizers, RLError, ppo_step, within_memory
 from dreamprm_code.rl.prompting import Prompts
 from dreamprm_code.rl.rewards import hack_monitors, step_end_tokens, step_rewards, token_rewards
 from dreamprm_code.rl.settings import PPOSettings
@@ -77,11 +77,12 @@ def sample_programs(
     """``samples`` graded programs of each problem, in order; answers depend on ``seed``, the problem and their index alone."""
     wanted = [(problem, index) for problem in problems for index in range(samples)]
     ids = {problem.question_id: prompts.ids(problem) for problem in problems}
-    answers = policy.sample(
-        [ids[problem.question_id] for problem, _ in wanted],
-        [request_seed(seed, (problem.question_id,), index) for problem, index in wanted],
-        tokens,
-    )
+    with within_memory(min(policy.slots, len(wanted)), tokens, "batch_size or max_tokens"):
+        answers = policy.sample(
+            [ids[problem.question_id] for problem, _ in wanted],
+            [request_seed(seed, (problem.question_id,), index) for problem, index in wanted],
+            tokens,
+        )
     programs = [prompts.program(answer.text) for answer in answers]
     verdicts = grade([(problem, program) for (problem, _), program in zip(wanted, programs, strict=True)])
     return [

@@ -14,6 +14,19 @@ from dreamprm_code.study.controlled import ControlledProgram, ControlledStep
 Metrics = dict[str, float | None]
 
 
+def grouped_auroc(groups: Sequence[Sequence[tuple[float, bool]]], seed: int = 0) -> tuple[float, float, float]:
+    """AUROC of all (score, is right) pairs together, with a 95% bootstrap interval over the groups; nan without both kinds."""
+
+    def of(chosen: Sequence[Sequence[tuple[float, bool]]]) -> float:
+        pairs = [pair for group in chosen for pair in group]
+        found = auroc([score for score, _ in pairs], [right for _, right in pairs])
+        return np.nan if found is None else found
+
+    chance = np.random.default_rng(seed)
+    draws = [of([groups[i] for i in chance.integers(len(groups), size=len(groups))]) for _ in range(500)]
+    return of(groups), float(np.nanquantile(draws, 0.025)), float(np.nanquantile(draws, 0.975))
+
+
 def _calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:
     return expected_calibration_error(calibration_bins([min(max(value, 0.0), 1.0) for value in values], truth)) or 0.0
 

@@ -1,4 +1,4 @@
-"""A tiny policy for mini tasks, trained from scratch in a minute, and a line PRM made from its own completions.
+"""A tiny policy for mini tasks, trained from scratch in a minute, and line PRMs made from its own programs and completions.
 
 The policy imitates demonstrations in which lines are wrong at a known rate: it knows what to write and makes mistakes at known
 places. What reinforcement learning can do for it is a mechanism, and says nothing about models that write real programs.
@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,10 +20,15 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from dreamprm_code.bilevel import OutcomeSettings, TrainSettings, build_training_data, train
 from dreamprm_code.labels import Tally, bisect
 from dreamprm_code.policies.base import request_seed
+from dreamprm_code.prm.encoding import StepEncoder
+from dreamprm_code.prm.model import LoraSettings, PRMModel, build_model
+from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.records import StepLabel
-from dreamprm_code.rl.models import LoraPolicy
+from dreamprm_code.rl.models import Critic, LoraPolicy, TokenBatch
+from dreamprm_code.rl.ppo import explained_variance
 from dreamprm_code.rl.prompting import Prompts
 from dreamprm_code.rl.rewards import step_end_tokens
 from dreamprm_code.rl.trainer import Grade, Graded
@@ -31,6 +38,15 @@ from dreamprm_code.study.mini_tasks import MiniTask
 LINES = StepSettings(200, "line")
 TEMPLATE = "{question_content}\n{code}"
 """What policy and PRM read alike."""
+
+LINE_PRMS = MappingProxyType(
+    {
+        "labels": OutcomeSettings(inner_outcomes="train", validation_share=0.0),
+        "outcomes": OutcomeSettings(inner_labels=False, inner_outcomes="train", outcome_prefixes="every", validation_share=0.0),
+    }
+)
+"""What a line PRM fits: bisected labels, which say whether a program can still be saved (PSGPO), or at every line the program's
+outcome, which on average is the share of the policy's programs that pass from there: what a critic is to know."""
 
 _WORDS = r"\n|\d| +(?= )| ?[A-Za-z_]+| ?[^\sA-Za-z_\d]+|\s"  # no word spans a line end: prefixes of texts have prefixes of ids
 
@@ -168,3 +184,30 @@ def label_lines(
             )
     probes = sum(search.num_probes for search in searches.values())
     return labels, {"programs": len(sampled), "failed": len(searches), "probes": probes, "rollouts": num_rollouts}
+
+
+def train_line_prm(
+    policy_folder: Path, log_dir: Path, kind: str, tasks: Sequence[MiniTask], labels: Sequence[StepLabel], lora: LoraSettings,
+    steps: int, seed: int,
+) -> PRM:  # fmt: skip
+    """One of :data:`LINE_PRMS` on the policy's base, which reads what the policy writes."""
+    model = build_model(policy_folder, lora, seed=seed)
+    encoder = StepEncoder(PreTrainedTokenizerFast.from_pretrained(policy_folder), "released", 512, template=TEMPLATE)
+    data = build_training_data(
+        [task.problem for task in tasks], labels, [], encoder, LINE_PRMS[kind], has_outer=False, seed=seed
+    )
+    training = TrainSettings(
+        learn="none", loss="mse", inner_only_steps=0, bilevel_steps=steps, batch_programs=64, lr=2e-3, schedule="cosine",
+        seed=seed, eval_every=0, checkpoint_every=0, progress=False, log_to=[], device="cpu",
+    )  # fmt: skip
+    train(training, data, log_dir, model)
+    return PRM(model, encoder, LINES)
+
+
+@torch.no_grad()
+def explains(model: PRMModel, policy: LoraPolicy, sampled: Sequence[Graded]) -> float | None:
+    """Share of the outcomes' variance, over the tokens of these programs, that the model explains as a critic."""
+    known = [one for one in sampled if one.passed is not None]
+    batch = TokenBatch.of([one.answer for one in known], policy.pad_id, policy.device)
+    outcome_B1 = torch.tensor([[float(bool(one.passed))] for one in known])
+    return explained_variance(Critic(model, 0.0, 1.0)(batch), outcome_B1.expand(batch.mask_BT.shape), batch.mask_BT)

@@ -22,21 +22,31 @@ from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.prm.trees import build_tree, collate, group_sequences
 from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Problem
+from dreamprm_code.steps import DEFAULT_STEPS, StepSettings
 
 Program = tuple[str, str]  # question_id, code
 _MAX_TOKENS = 4096
 
 
 class StepFeatures:
-    """Features of programs after ``layers`` layers of ``backbone``, for several readouts at once.
+    """Features of programs after ``layers`` layers of ``backbone``, for several readouts at once; ``steps``: how they split.
 
-    A program longer than the model's input has none. The folder's name should say backbone, layers and precision.
+    A program longer than the model's input has none. The folder's name should say backbone, layers, precision and steps.
 
     Raises:
         UserError: the backbone cannot be read or has fewer layers; an unknown readout.
     """
 
-    def __init__(self, backbone: str, layers: int, readouts: Sequence[str], folder: Path, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        backbone: str,
+        layers: int,
+        readouts: Sequence[str],
+        folder: Path,
+        dtype: torch.dtype = torch.float32,
+        steps: StepSettings = DEFAULT_STEPS,
+    ):
+        self.steps = steps
         self.backbone, self.layers, self.readouts, self.folder, self.dtype = backbone, layers, tuple(readouts), folder, dtype
         for readout in self.readouts:
             Reading(readout)
@@ -86,7 +96,7 @@ class StepFeatures:
         sequences, owners = [], []
         for code in codes:
             try:
-                steps = self.prm.encoder.encode_program(problem, code)
+                steps = self.prm.encoder.encode_program(problem, code, self.steps.max_functions, self.steps.granularity)
             except EncodingError:
                 found |= {_name(code, readout): torch.zeros(0, 1) for readout in self.readouts}
                 continue
