@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, TrainerState
 
 from builders.rl_toy import SPECIAL, tiny_config
 from builders.tokenizers import byte_tokenizer
@@ -14,7 +14,8 @@ pytest.importorskip("trl", reason="TRL is not installed (requirements-rl.txt)")
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, step_advantages
+from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, Watch, last_checkpoint, step_advantages
+from dreamprm_code.rl.ppo import RLError
 
 
 def test_step_advantages_by_hand():
@@ -66,3 +67,23 @@ def test_twenty_steps_equal_plain_trl_without_step_rewards_and_not_with_them(tmp
         assert again == rewards and all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
     found, _ = trained(StepRewardGRPOTrainer, tmp_path, step_rewards=first_token)
     assert not all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_numbers_that_are_none_stop_and_equal_outcomes_are_said(caplog):
+    state = TrainerState(global_step=4)
+    with pytest.raises(RLError, match="step 4: grad_norm became nan; lower lr; the last checkpoint is kept"):
+        Watch().on_log(None, state, None, {"loss": 0.1, "grad_norm": float("nan")})
+    Watch().on_log(None, state, None, {"loss": 0.0, "frac_reward_zero_std": 0.5})
+    assert not caplog.text
+    Watch().on_log(None, state, None, {"loss": 0.0, "frac_reward_zero_std": 1.0})
+    assert "step 4: equal outcomes in every group" in caplog.text
+
+
+def test_a_checkpoint_that_a_kill_cut_off_is_passed_over(tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    for step, state in ((5, '{"global_step": 5}'), (10, '{"global_step": 10}'), (15, '{"glob'), (20, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state is not None:
+            (folder / "trainer_state.json").write_text(state)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"

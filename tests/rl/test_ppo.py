@@ -157,6 +157,12 @@ def test_a_loss_that_is_no_number_and_too_little_memory_are_one_line(monkeypatch
     with pytest.raises(RLError, match="lower lr or critic_lr"):
         ppo_step(policy, critic, optimizers(policy, critic), batch, rewards * math.nan, settings(), 0)
 
+    moved = [parameter.clone() for parameter in policy.trained]
+    policy.trained[0].register_hook(lambda gradient: gradient * math.inf)  # a finite loss with a gradient that is not
+    with pytest.raises(RLError, match=r"a gradient became .*; lower lr or critic_lr"):
+        ppo_step(policy, critic, optimizers(policy, critic), batch, rewards, settings(), 0)
+    assert all(torch.equal(one, other) for one, other in zip(policy.trained, moved, strict=True)), "nothing has moved"
+
     def full(*arguments, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 
 import pytest
 import torch
@@ -35,25 +34,20 @@ def test_it_raises_the_pass_rate_of_a_toy_by_20_points_with_every_seed_and_eithe
         assert first_steps[1] > first_steps[0] + 0.05, "a PRM explains more of the returns than a new head"
 
 
-UNTIL_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from builders.rl_toy import run_of
-
-def kill(step):
+def kill_at_5(step: int) -> None:
     if step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run_of(Path(sys.argv[1]), steps=6, checkpoint_every=2).run(kill)
-"""
 
-
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, root, python):
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     whole = run_of(tmp_path / "whole", steps=6, checkpoint_every=2)
     wanted = whole.run()
-    paths = os.pathsep.join(str(root / folder) for folder in ("src", "tests"))
-    child = subprocess.run([python, "-c", UNTIL_KILLED, str(tmp_path / "cut")], env={**os.environ, "PYTHONPATH": paths})
-    assert child.returncode == -signal.SIGKILL
+    if (child := os.fork()) == 0:
+        try:
+            run_of(tmp_path / "cut", steps=6, checkpoint_every=2).run(kill_at_5)
+        finally:
+            os._exit(1)  # whatever happens, the child is no second test run
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     again = run_of(tmp_path / "cut", steps=6, checkpoint_every=2)
     found = again.run()
     assert again.step == 6
@@ -83,6 +77,31 @@ def test_programs_that_could_not_be_graded_teach_nothing(tmp_path):
     assert row["pass_rate"] in [count / 16 for count in range(17)]
     with pytest.raises(RLError, match="step 1: none of the step's programs could be graded; run again"):
         run_of(tmp_path / "none", grade=lambda programs: [None] * len(programs)).run()
+
+
+def test_weights_that_are_no_numbers_end_in_one_line_and_the_last_checkpoint_goes_on(tmp_path):
+    def spoiling(programs):
+        if run.step == 1:
+            with torch.no_grad():
+                run.policy.trained[0].fill_(torch.nan)
+        return grade(programs)
+
+    run = run_of(tmp_path, grade=spoiling, steps=3, checkpoint_every=1)
+    with pytest.raises(RLError, match=r"step 2: the loss became nan .*; lower lr or critic_lr; run again to go on") as error:
+        run.run()
+    assert "\n" not in str(error.value)
+    assert [row["step"] for row in run_of(tmp_path, steps=3, checkpoint_every=1).run()] == [1, 2, 3]
+
+
+def test_sampling_that_does_not_fit_into_memory_is_one_line(tmp_path, monkeypatch):
+    run = run_of(tmp_path)
+
+    def full(*arguments, **named):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(run.policy.base, "forward", full)
+    with pytest.raises(RLError, match="step 1: 16 programs of 2 tokens do not fit into memory; lower batch_size or max_tokens"):
+        run.run()
 
 
 def test_mistakes_are_one_line(tmp_path):

@@ -158,8 +158,10 @@ def ppo_step(
             sums["critic_loss"] += float(critic_loss.detach())
             sums["clipped"] += float((outside_BT & there_BT).sum() / num_tokens)
             sums["entropy"] += float((entropy_BT * there_BT).sum() / num_tokens)
-        for trained, optimizer in ((policy.trained, optimizers.policy), (critic.trained, optimizers.critic)):
-            nn.utils.clip_grad_norm_(trained, settings.max_norm)
+        norms = [nn.utils.clip_grad_norm_(trained, settings.max_norm) for trained in (policy.trained, critic.trained)]
+        if not all(norm.isfinite() for norm in norms):
+            raise RLError(f"a gradient became {norms[0].item()} (critic: {norms[1].item()}); lower lr or critic_lr")
+        for optimizer in optimizers:
             if learn_policy or optimizer is optimizers.critic:
                 optimizer.step()
             optimizer.zero_grad()
