@@ -132,9 +132,11 @@ def train_head(settings: Settings, programs: Programs, features: Mapping[tuple, 
     return scores
 
 
-def cross_validated(settings: Settings, programs: Programs, features: Mapping[tuple, Tensor], fold: Mapping[str, int]) -> dict:
+def cross_validated(
+    settings: Settings, programs: Programs, features: Mapping[tuple, Tensor], fold: Mapping[str, int]
+) -> dict[tuple, list[float]]:
     """Step scores of each program by the head that has not seen its problem."""
-    found = {}
+    found: dict[tuple, list[float]] = {}
     for held_out in range(settings.folds):
         head = train_head(settings, {key: rows for key, rows in programs.items() if fold[key[0]] != held_out}, features)
         found |= {key: head(feature_SH) for key, feature_SH in features.items() if fold[key[0]] == held_out}

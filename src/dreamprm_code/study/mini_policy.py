@@ -48,10 +48,10 @@ LINE_PRMS = MappingProxyType(
 """What a line PRM fits: bisected labels, which say whether a program can still be saved (PSGPO), or at every line the program's
 outcome, which on average is the share of the policy's programs that pass from there: what a critic is to know."""
 
-_WORDS = r"\n|\d| +(?= )| ?[A-Za-z_]+| ?[^\sA-Za-z_\d]+|\s"  # no word spans a line end: prefixes of texts have prefixes of ids
+_WORDS = r"\n|\d|[^\n\d]+"  # few tokens a line; none spans a line end, so that prefixes of texts have prefixes of ids
 
 
-def make_tokenizer(texts: Sequence[str], vocabulary: int = 384) -> PreTrainedTokenizerFast:
+def make_tokenizer(texts: Sequence[str], vocabulary: int = 512) -> PreTrainedTokenizerFast:
     """Byte-level BPE learned from the texts; digits stand alone."""
     inner = Tokenizer(models.BPE())
     words = pre_tokenizers.Split(Regex(_WORDS), behavior="isolated")
@@ -89,7 +89,7 @@ def imitate(
     error_rate: float,
     steps: int,
     seed: int,
-    batch: int = 48,
+    batch: int = 32,
     lr: float = 3e-3,
     progress: Callable[[int, float], None] | None = None,
 ) -> None:
