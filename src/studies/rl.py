@@ -285,7 +285,7 @@ def run_arm(
         arm=name,
         seed=seed,
         rates=measured[settings.steps],
-        curve=[(row["step"], row["measured"]) for row in log if "measured" in row],
+        curve=[[float(row["step"]), row["measured"]] for row in log if "measured" in row],
         train_curve=[row["pass_rate"] for row in steps],
         kl_curve=[row["kl"] for row in steps],
         explained=[row.get("explained_variance", 0.0) for row in steps],

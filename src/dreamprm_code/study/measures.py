@@ -24,7 +24,8 @@ def grouped_auroc(groups: Sequence[Sequence[tuple[float, bool]]], seed: int = 0)
 
     chance = np.random.default_rng(seed)
     draws = [of([groups[i] for i in chance.integers(len(groups), size=len(groups))]) for _ in range(500)]
-    return of(groups), float(np.nanquantile(draws, 0.025)), float(np.nanquantile(draws, 0.975))
+    known = [draw for draw in draws if not np.isnan(draw)] or [np.nan]
+    return of(groups), float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))
 
 
 def _calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:

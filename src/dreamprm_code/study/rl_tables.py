@@ -21,7 +21,7 @@ class ArmResult(Record):
     arm: str
     seed: int
     rates: dict[str, float]
-    curve: list[tuple[int, float]]
+    curve: list[list[float]]
     train_curve: list[float]
     kl_curve: list[float]
     explained: list[float]
@@ -84,7 +84,7 @@ def curves(results: Sequence[ArmResult], facts: Mapping[str, Any]) -> Any:
     by_step = {"pass rate in training": "train_curve", "KL per token to the start": "kl_curve", "critic explains": "explained"}
     for arm in dict.fromkeys(result.arm for result in results):
         rows = [result for result in results if result.arm == arm]
-        x = [0.0, *(float(step) for step, _ in rows[0].curve)]
+        x = [0.0, *(step for step, _ in rows[0].curve)]
         y = np.asarray([[start, *(value for _, value in row.curve)] for row in rows])
         panels["pass rate on new tasks"][arm] = Series(x, y.mean(0).tolist(), y.min(0).tolist(), y.max(0).tolist())
         for title, name in by_step.items():
