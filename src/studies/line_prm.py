@@ -34,7 +34,6 @@ from dreamprm_code.labels import split_settings_of
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.prm.readout import READOUTS, FeatureScale
 from dreamprm_code.problems.settings import RunSettings
-from dreamprm_code.progress import progress_bar
 from dreamprm_code.record_base import Record
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.settings import OneOf
@@ -88,13 +87,7 @@ def read_features(settings: Settings, problems: Mapping[str, Problem], programs:
     name = f"{Path(settings.backbone).stem}-{settings.layers}-{settings.dtype}-{steps.granularity}"
     folder, dtype = settings.data_dir / "features" / name, getattr(torch, settings.dtype)
     states = StepFeatures(settings.backbone, settings.layers, READOUTS, folder, dtype, steps)
-    with progress_bar(desc=f"{steps.granularity} features", unit="problem") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        states.prepare(problems, ((key[0], rows[-1].prefix) for key, rows in programs.items()), show)
+    states.prepare(problems, ((key[0], rows[-1].prefix) for key, rows in programs.items()))
     found = {key: states.of((key[0], rows[-1].prefix), settings.readout) for key, rows in programs.items()}
     return {key: feature_SH for key, feature_SH in found.items() if feature_SH is not None}
 
