@@ -77,7 +77,7 @@ def trained_prm(seed: int) -> Critic:
     """A critic that was fitted to the outcomes of other samples of the policy: what a process reward model is."""
     policy, critic = tiny_policy(seed), tiny_critic(seed)
     optimizer = torch.optim.Adam(critic.trained, lr=2e-2)
-    sampled = sample_programs(policy, Prompts("statement", policy.tokenizer), grade, PROBLEMS, 64, 2, 1000 + seed)
+    sampled = sample_programs(policy, Prompts("statement", policy.tokenizer), grade, PROBLEMS, 128, 2, 1000 + seed)
     batch = TokenBatch.of([one.answer for one in sampled], policy.pad_id, policy.device)
     outcome_B1 = torch.tensor([[float(bool(one.passed))] for one in sampled])
     for _ in range(20):
