@@ -11,7 +11,6 @@ under out_dir; run again, it does only what is missing. The protocol stands in d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +21,6 @@ from pydantic import Field
 from cli import run_stage
 from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.errors import UserError
-from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import RowAppender, read_rows, sort_file, write_rows
 from dreamprm_code.manifest import check_resume, sha256_of, write_manifest
 from dreamprm_code.prm.readout import READOUTS, Reading
@@ -32,10 +30,9 @@ from dreamprm_code.progress import progress_bar
 from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.settings import OneOf
-from dreamprm_code.steps import split_program
 from dreamprm_code.study.ngrams import LinearPRM
 from dreamprm_code.study.real_arms import ARMS, Encoded, Rows, encode, train_head
-from dreamprm_code.study.real_tables import RANDOM, ArmScores, CandidateFacts, by_functions, candidate_sets, lines_of, markdown
+from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, score_rows, write_table
 from dreamprm_code.study.step_features import StepFeatures
 from dreamprm_code.study.training import bare_training
 
@@ -102,18 +99,6 @@ def features(settings: Settings, rows: Rows) -> StepFeatures:
     return states
 
 
-def facts(row: Solution) -> CandidateFacts:
-    return CandidateFacts(
-        question_id=row.question_id,
-        solution_idx=row.solution_idx,
-        passed=bool(row.passed),
-        public_passed=row.public_passed,
-        num_functions=len(split_program(row.code).steps),
-        num_characters=len(row.code),
-        mean_logprob=row.mean_logprob,
-    )
-
-
 def training_of(settings: Settings, seed: int) -> TrainSettings:
     return bare_training(
         inner_only_steps=settings.inner_only_steps,
@@ -162,7 +147,7 @@ def main(settings: Settings) -> None:
     identity |= {path.name: sha256_of(path) for path in sources}
     path = settings.out_dir / "scores.jsonl"
     check_resume(path, identity)
-    candidates = [facts(row) for row in rows.candidates]
+    candidates = [CandidateFacts.of(row) for row in rows.candidates]
     write_rows(settings.out_dir / "candidates.jsonl", candidates)
     states = features(settings, rows)
     torch.set_num_threads(1)
@@ -182,33 +167,22 @@ def main(settings: Settings) -> None:
             encoded = encode(ARMS[name], rows, states, settings.readout)
             for seed in missing:
                 model = train_head(ARMS[name], rows, encoded, training_of(settings, seed))
-                appender.append(*score_rows(name, seed, rows, candidate_scores(settings, model, encoded)))
+                scores = candidate_scores(settings, model, encoded)
+                appender.append(
+                    *score_rows(name, seed, {row.key: score for row, score in zip(rows.candidates, scores, strict=True)})
+                )
                 bar.update(1)
     if settings.save is not None:
         encoded = encode(ARMS[settings.save], rows, states, settings.readout)
         model = train_head(ARMS[settings.save], rows, encoded, training_of(settings, settings.seeds[0]))
         save_prm(settings, model, encoded, ARMS[settings.save].readout or settings.readout)
     sort_file(path, ArmScores)
-    sets = candidate_sets(candidates)
-    lines = lines_of(sets, read_rows(path, ArmScores))
-    shown = [line for line in lines if line.name in (RANDOM, *settings.arms)]
-    text = markdown(sets, lines, settings.seed) + "\n" + by_functions(candidates, shown)
-    write_bytes_atomic(settings.out_dir / "table.md", [text.encode()])
+    text = write_table(settings.out_dir, candidates, read_rows(path, ArmScores), settings.seed)
     print(text)
     print(
         f"real: {len(rows.labels)} step labels, {len(rows.outcomes)} outcomes; {len(settings.arms)} arms, "
         f"{len(settings.seeds)} seeds, {len(candidates)} {settings.evaluate} candidates -> {settings.out_dir}/table.md"
     )
-
-
-def score_rows(arm: str, seed: int, rows: Rows, scores: Sequence[float]) -> list[ArmScores]:
-    grouped: dict[str, list[tuple[int, float]]] = {}
-    for row, score in zip(rows.candidates, scores, strict=True):
-        grouped.setdefault(row.question_id, []).append((row.solution_idx, score))
-    return [
-        ArmScores(arm=arm, seed=seed, question_id=question_id, scores=[round(score, 5) for _, score in sorted(own)])
-        for question_id, own in grouped.items()
-    ]
 
 
 if __name__ == "__main__":

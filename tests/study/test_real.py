@@ -75,6 +75,21 @@ def test_an_arm_alone_and_behind_the_public_test_over_seeds():
     assert "| 1 | 3 | 1.0 | 0.5 |" in by_functions(FACTS, [lines["random (expected)"], lines["prm"]])
 
 
+def test_together_with_the_log_likelihood():
+    """The sum of two standard scores: where the PRM says nothing, the log-likelihood chooses, and the other way round."""
+    rows = scores("prm", 1, a=[0.5, 0.5, 0.5], b=[0.1, 0.9, 0.1], c=[0.1, 0.2, 0.3])
+    lines = {line.name: line for line in lines_of(SETS, rows)}
+    by_logprob = lines["mean log-likelihood"].outcomes
+    assert lines["prm, log-likelihood"].outcomes[0] == by_logprob[0]
+    flat = {
+        line.name: line
+        for line in lines_of(
+            [own._replace(candidates=tuple(one._replace(mean_logprob=-1.0) for one in own.candidates)) for own in SETS], rows
+        )
+    }
+    assert flat["prm, log-likelihood"].outcomes == flat["prm"].outcomes
+
+
 def test_the_published_table_is_that_of_the_published_rows(root):
     folder = root / "data/demo/study/real"
     facts = read_rows(folder / "candidates.jsonl", CandidateFacts)

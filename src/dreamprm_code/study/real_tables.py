@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from dreamprm_code.records import Index, Record
+from dreamprm_code.files import write_bytes_atomic
+from dreamprm_code.records import Index, Record, Solution
 from dreamprm_code.report.markdown import table_lines
 from dreamprm_code.selection.baselines import Method, baselines, oracle_method, prm_method
 from dreamprm_code.selection.candidates import Candidate, CandidateSet
 from dreamprm_code.selection.evaluation import outcomes
 from dreamprm_code.selection.metrics import auroc, bootstrap_interval, paired_test
+from dreamprm_code.steps import split_program
 
 
 class CandidateFacts(Record):
@@ -29,6 +32,18 @@ class CandidateFacts(Record):
     num_characters: Index
     mean_logprob: float | None
 
+    @classmethod
+    def of(cls, row: Solution) -> CandidateFacts:
+        return cls(
+            question_id=row.question_id,
+            solution_idx=row.solution_idx,
+            passed=bool(row.passed),
+            public_passed=row.public_passed,
+            num_functions=len(split_program(row.code, language=row.language).steps),
+            num_characters=len(row.code),
+            mean_logprob=row.mean_logprob,
+        )
+
 
 class ArmScores(Record):
     """The score that an arm trained from ``seed`` gives to each candidate of a problem, in the order of ``solution_idx``."""
@@ -39,6 +54,14 @@ class ArmScores(Record):
     seed: Index
     question_id: str
     scores: list[Annotated[float, Field(allow_inf_nan=False)]]
+
+
+def score_rows(arm: str, seed: int, scores: Mapping[tuple[str, int], float]) -> list[ArmScores]:
+    """Of scores by question_id and solution_idx, with five digits."""
+    grouped: dict[str, list[float]] = {}
+    for (question_id, _), score in sorted(scores.items()):
+        grouped.setdefault(question_id, []).append(round(score, 5))
+    return [ArmScores(arm=arm, seed=seed, question_id=question_id, scores=own) for question_id, own in grouped.items()]
 
 
 def candidate_sets(facts: Iterable[CandidateFacts]) -> list[CandidateSet]:
@@ -110,14 +133,16 @@ class Line(NamedTuple):
 
 
 def lines_of(sets: Sequence[CandidateSet], scores: Iterable[ArmScores]) -> list[Line]:
-    """Controls first, then each arm alone and behind the public test."""
+    """Controls first, then each arm alone, together with the log-likelihood, and behind the public test."""
     lines = [_line(name, method, [sets]) for name, method in CONTROLS.items()]
     by_arm: dict[str, dict[int, dict[str, list[float]]]] = {}
     for row in scores:
         by_arm.setdefault(row.arm, {}).setdefault(row.seed, {})[row.question_id] = row.scores
     for arm, seeds in by_arm.items():
         scored = [with_scores(sets, found) for _, found in sorted(seeds.items())]
-        lines += [_line(arm, prm_method(), scored), _line(f"public test, {arm}", _KNOWN["public_prm"], scored)]
+        lines.append(_line(arm, prm_method(), scored))
+        lines.append(_line(f"{arm}, log-likelihood", _KNOWN["prm_logprob"], scored))
+        lines.append(_line(f"public test, {arm}", _KNOWN["public_prm"], scored))
     return lines
 
 
@@ -154,6 +179,16 @@ def markdown(sets: Sequence[CandidateSet], lines: Sequence[Line], seed: int = 0)
         f"{len(sets)} problems, {len(sets[0].candidates)} candidates each; {mixed} problems have both right and wrong ones. "
         "Differences are in problems, with 95% bootstrap intervals over problems and paired sign-flip tests.\n\n"
     ) + "\n".join(table_lines(heads, rows))
+
+
+def write_table(folder: Path, facts: Sequence[CandidateFacts], scores: Sequence[ArmScores], seed: int = 0) -> str:
+    """``table.md`` of both, with the random choice and the arms alone by number of functions; returns its text."""
+    sets = candidate_sets(facts)
+    lines = lines_of(sets, scores)
+    arms = {RANDOM, *(row.arm for row in scores)}
+    text = markdown(sets, lines, seed) + "\n" + by_functions(facts, [line for line in lines if line.name in arms])
+    write_bytes_atomic(folder / "table.md", [text.encode()])
+    return text
 
 
 def by_functions(facts: Iterable[CandidateFacts], lines: Sequence[Line], most: int = 3) -> str:
