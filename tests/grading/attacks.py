@@ -47,7 +47,7 @@ def run_attacks(attacks: list[Attack], level: str, folder: Path) -> tuple[dict[s
         tempfile.TemporaryDirectory() as services,
         socket.socket(socket.AF_UNIX) as service,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
-        Grader(GraderSettings(workers=2, isolation=level, **LIMITS)) as grader,
+        Grader(GraderSettings(workers=2, **LIMITS | {"isolation": level})) as grader,
     ):
         name = f"grading-test-{os.getpid()}"
         abstract.bind("\0" + name)

@@ -161,7 +161,7 @@ def run_language_attacks(
     folder.chmod(0o777)
     (folder / "keep").write_text("untouched")
     settings = GraderSettings(
-        languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, isolation="namespaces", **limits
+        languages=("cpp", "javascript"), build_cpu_limit_s=4, build_memory_limit_mb=512, **limits | {"isolation": "namespaces"}
     )
     with socket.create_server(("127.0.0.1", 0)) as server, Grader(settings) as grader:
         requests = []

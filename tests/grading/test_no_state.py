@@ -120,7 +120,7 @@ def test_the_text_is_the_same_for_every_process(compat):
     assert result.test_verdicts == ("wrong_answer", "wrong_answer")
 
 
-MEMORY = {"cpu_limit_s": 5.0, "sleep_limit_s": 3.0, "memory_limit_mb": 300}
+MEMORY = LIMITS | {"cpu_limit_s": 5.0, "sleep_limit_s": 3.0, "memory_limit_mb": 300}
 HIDDEN_SHARED = """
 import mmap, os, time
 n = int(input())

@@ -180,7 +180,7 @@ def test_programs_die_with_their_zygote_and_leave_nothing(level, tmp_path):
         " time.sleep(0.9)\nprint(2 * n)"
     )
     try:
-        grader = Grader(GraderSettings(workers=1, isolation=level, **LIMITS)).__enter__()
+        grader = Grader(GraderSettings(workers=1, **LIMITS | {"isolation": level})).__enter__()
     except GradingError as error:
         pytest.skip(str(error))
     try:
