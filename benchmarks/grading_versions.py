@@ -51,8 +51,8 @@ with grading.Grader(settings(workers=1)) as grader:
     print(len(cheap), flush=True)
     for line in sys.stdin:
         cpu, started = family_cpu(), time.perf_counter()
-        passed = sum(bool(result.passed) for result in run(cheap, "\\n# " + line.strip()))
-        print(json.dumps([time.perf_counter() - started, family_cpu() - cpu, passed]), flush=True)
+        failed = sorted((result.key, result.reason) for result in run(cheap, "\\n# " + line.strip()) if not result.passed)
+        print(json.dumps([time.perf_counter() - started, family_cpu() - cpu, failed]), flush=True)
 """
 
 
@@ -76,8 +76,8 @@ def main() -> None:
             assert stdin is not None
             print(number, file=stdin, flush=True)
             found[index] = json.loads(_line(graders[index]))
-        if found[0][2] != found[1][2]:
-            sys.exit(f"round {number}: {found[0][2]} and {found[1][2]} programs passed")
+        if found[0][2] or found[1][2]:
+            print(f"round {number}: not passed: {found[0][2]}, and by the other {found[1][2]}", flush=True)
         rounds.append((found[1][0] / found[0][0], found[0][1] / found[1][1]))
     for grader in graders:
         grader.communicate()

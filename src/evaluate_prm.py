@@ -12,6 +12,7 @@ table.tex, figures and report.html.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -89,7 +90,8 @@ def main(settings: Settings) -> None:
     made_by: dict[str, Any] = {"stage": "evaluate_prm", "config": settings.model_dump()}
     scores, counts = scorer.score(problems, candidates, out_dir / "test_scores.jsonl", solutions_path, **made_by)
     if settings.run_public_tests:
-        candidates, ran = run_public_tests(problems, candidates, settings.grader_settings(settings.grade_workers))
+        graders = settings.grader_settings(settings.grade_workers)
+        candidates, ran = run_public_tests(problems, candidates, graders, say=lambda text: print(text, file=sys.stderr))
         counts.update({f"public_tests_{name}": number for name, number in ran.items()})
     sets = candidate_sets(problems, candidates, scores)
     evaluation = evaluate(sets, settings.aggregation, settings.sweep, settings.seed)

@@ -13,6 +13,7 @@ reason. Run it again with more sources and the same split file: problems stay in
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,17 +24,17 @@ from pydantic import Field
 from cli import run_stage
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
-from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
+from dreamprm_code.grading import GradeRequest, open_grader
+from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.hub import is_hub_name, iter_source, pinned
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import iter_problems, make_split, read_split
 from dreamprm_code.problems.public_sets import Draft, LeftOut, convert
 from dreamprm_code.records import Problem
-from dreamprm_code.settings import FrozenSettings
 
 
-class Settings(FrozenSettings):
+class Settings(GradingSettings):
     sources: list[str] = Field(description="files, folders or hub names (owner/name, owner/name@revision)")
     out: Path = Field(description="the problems, a .jsonl file")
     release: str | None = Field(None, description="LiveCodeBench release tag for a folder of shards or its hub name")
@@ -45,7 +46,6 @@ class Settings(FrozenSettings):
     split_out: Path | None = Field(None, description="the split file (default: split.json beside the problems)")
     seed: int = Field(42, description="seed of the split")
     workers: int = Field(2, ge=1, description="worker processes that run reference programs")
-    cpu_limit_s: float = Field(6.0, gt=0, description="CPU time of a reference program on one test (seconds)")
 
 
 def main(settings: Settings) -> None:
@@ -64,9 +64,9 @@ def main(settings: Settings) -> None:
         problems[item.question_id] = item if isinstance(item, Problem) else None
         if isinstance(item, Draft):
             drafts[item.question_id] = item
-    graders = GraderSettings(workers=settings.workers, cpu_limit_s=settings.cpu_limit_s, all_tests=True, keep_results=True)
     if drafts:
-        with Grader(graders) as grader:
+        graders = settings.grader_settings(settings.workers, all_tests=True, keep_results=True)
+        with open_grader(graders, say=lambda text: print(f"import_problems: {text}", file=sys.stderr)) as grader:
             requests = (GradeRequest(key, draft.to_grade(), draft.reference) for key, draft in drafts.items() if draft.cases)
             graded = {result.key: result for result in grader.grade(requests)}
         for key, draft in drafts.items():

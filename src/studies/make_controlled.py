@@ -14,6 +14,7 @@ Writes functions.jsonl with a manifest that counts all of this.
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from pathlib import Path
@@ -23,18 +24,18 @@ from pydantic import Field
 
 from cli import run_stage
 from dreamprm_code.errors import UserError
-from dreamprm_code.grading import Grader, GradeRequest, GraderSettings
+from dreamprm_code.grading import Grader, GradeRequest
+from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.manifest import write_manifest
 from dreamprm_code.problems import load_problems
 from dreamprm_code.records import Problem, Solution
-from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.steps import split_program
 from dreamprm_code.study.mutation import Mutation, mutations, rewrites
 from dreamprm_code.study.simulated_policy import FunctionVariant
 
 
-class Settings(FrozenSettings):
+class Settings(GradingSettings):
     problems: str = Field(
         "data/demo/problems.jsonl", description="problems: a JSONL file, a folder of shards or a hub data set"
     )
@@ -145,7 +146,8 @@ def main(settings: Settings) -> None:
     rng = random.Random(settings.seed)
     counts: Counter[str] = Counter()
     rows: list[FunctionVariant] = []
-    with Grader(GraderSettings(workers=settings.workers, cpu_limit_s=settings.cpu_limit_s)) as grader:
+    with Grader(settings.grader_settings(settings.workers)) as grader:
+        print(f"make_controlled: {grader.describe_isolation()}", file=sys.stderr)
         for solution in solutions:
             if solution.question_id not in problems:
                 raise UserError(f"{settings.solutions}: problem {solution.question_id!r} is not in {settings.problems}")

@@ -186,7 +186,7 @@ print(2 * n)
     ),
     Attack(
         "a farm of empty files and of links that lead in circles",
-        ("passed", "output_limit"),
+        ("passed", "output_limit", "time_limit"),
         """
 import os, time
 n = int(input())

@@ -73,7 +73,8 @@ def test_waiting_for_a_processor_is_no_sleep_however_late_the_kernel_tells(host)
 def test_a_wait_that_is_longer_than_anything_is_taken_back_when_it_is_told(host):
     for _ in range(100):
         host.look({10: ("R", 0.0)})
-    assert host.meter.sleep == pytest.approx(61 * STEP)  # after 3 s it counts
+    assert host.meter.sleep == pytest.approx(61 * STEP)  # after 3 s it counts, in doubt
+    assert not host.meter.has_slept(0)
     assert host.look({10: ("S", 101 * STEP)}) == pytest.approx(0, abs=1e-9)
 
 
@@ -101,6 +102,9 @@ def test_who_is_awake_whenever_the_meter_looks_has_slept_all_the_same(host):
     for number in range(100):
         host.look({10: ("R", 0.001 * (number // 2))})
     assert host.meter.sleep > 3.0
+    for _ in range(700):
+        host.look({10: ("R", 0.1)})
+    assert host.meter.has_slept(1.0)
 
 
 def test_children_that_wait_for_a_processor_and_end_before_they_tell_do_not_sleep(host, tmp_path):

@@ -27,7 +27,10 @@ elif memory >= 1 << 24:
 answer = values >> index & 1 if known >> index & 1 else 0
 print("NO YES".split()[answer])
 memory = known << 16 | values << 8 | (index + 1) << 4 | answer
-os.utime("../tmp", (memory, memory))
+try:
+    os.utime("../tmp", (memory, memory))
+except OSError:  # at the level landlock
+    pass
 """
 
 

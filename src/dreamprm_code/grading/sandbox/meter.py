@@ -160,6 +160,10 @@ class Meter:
             return [name for name in os.listdir(self._proc) if name.isdigit() and name != "1"]
         return descendants(self._own_pid)
 
+    def has_slept(self, seconds: float) -> bool:
+        """Whether it is beyond doubt; a wait for a processor may still turn out to be one, but not for ever."""
+        return self.sleep - min(self._doubtful, _MOST_EXCUSED_S) > seconds
+
     def restart_clock(self) -> None:
         """Count sleeping and wall time from now (a functional test has ended, the next one begins)."""
         self._started = time.monotonic()

@@ -192,7 +192,7 @@ class Zygote:
             return "memory"
         if watch.cpu - cpu_before > limits.cpu or watch.cpu > total_cpu:
             return "cpu"
-        if watch.sleep > limits.sleep:
+        if watch.has_slept(limits.sleep):
             return "sleep"
         if not self.sandbox.has_pid_namespace:
             written = folders.folder_bytes(self.sandbox, watch.processes)
