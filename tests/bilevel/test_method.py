@@ -11,9 +11,10 @@ import torch
 from reference import double_backward, logit_tangents_by_rows
 from torch import nn
 
+from builders.features import Outcomes, tensor_data
 from builders.token_trees import tree_data
 from builders.training import OneWeight, next_batches, run_of, take_steps
-from dreamprm_code.bilevel import Outcomes, TrainSettings, tensor_data, train
+from dreamprm_code.bilevel import TrainSettings, train
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, step_losses
 from dreamprm_code.bilevel.method import bilevel_step, inner_gradient, logit_tangents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dreamprm_code.bilevel.noise import binomial_sd, estimated_flip_rate, mixed_labels, precision_weights
+from dreamprm_code.bilevel.noise import binomial_sd, mixed_labels, precision_weights
 
 
 def test_precision_weights_by_hand():
@@ -20,17 +20,6 @@ def test_mixing_averages_what_agrees_and_believes_the_score_where_they_disagree(
     assert agrees == pytest.approx(0.5)
     assert 0.8 < far <= 0.9
     assert 0.5 < few < many < 0.6  # more rollouts, more weight for the label
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3, 0.4])
-def test_the_rate_of_flips_is_found_from_scores(rate):
-    """2,000 labels of 8 rollouts, flipped at the rate; the scores are the values with an error of 0.05."""
-    generator = torch.Generator().manual_seed(1)
-    value = torch.rand(2000, generator=generator)
-    count = torch.binomial(torch.full_like(value, 8), value, generator=generator)
-    count = torch.where(torch.rand(2000, generator=generator) < rate, 8 - count, count)
-    scores = (value + 0.05 * torch.randn(2000, generator=generator)).clamp(0, 1)
-    assert estimated_flip_rate((count / 8).tolist(), [8] * 2000, scores.tolist()) == pytest.approx(rate, abs=0.03)
 
 
 def test_zero_of_n_is_not_certain():

@@ -10,9 +10,10 @@ import torch
 from reference import double_backward
 from torch import nn
 
+from builders.features import Outcomes, tensor_data
 from builders.token_trees import tree_data
 from builders.training import OneWeight, next_batches, run_of, take_steps
-from dreamprm_code.bilevel import Outcomes, TrainingData, TrainSettings, tensor_data, train
+from dreamprm_code.bilevel import TrainingData, TrainSettings, train
 from dreamprm_code.bilevel import trainer as trainer_module
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.losses import mixed_derivatives, pair_loss, step_losses

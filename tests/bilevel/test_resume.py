@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from builders.features import Outcomes, tensor_data
 from dreamprm_code import files
-from dreamprm_code.bilevel import Outcomes, TrainResult, TrainSettings, tensor_data, train
+from dreamprm_code.bilevel import TrainResult, TrainSettings, train
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic

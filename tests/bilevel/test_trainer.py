@@ -12,9 +12,10 @@ import train_worker
 from processes import assert_same_result, environment, kill_in_the_bilevel_stage, launch, result_of
 from torch import nn
 
+from builders.features import Outcomes, tensor_data
 from builders.token_trees import tree_data
 from builders.training import quiet
-from dreamprm_code.bilevel import Outcomes, tensor_data, train
+from dreamprm_code.bilevel import train
 from dreamprm_code.bilevel.batches import Batches
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.bilevel.trainer import BiLevelRun, scheduled

@@ -20,12 +20,13 @@ from transformers import (
 )
 
 from builders.models import assert_equal_scores, plain_backbone, scatter_weights, tiny_prm
+from builders.prm_texts import prm_text
 from builders.programs import PROGRAMS, TWO_STEPS
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm import PRM, StepSettings
 from dreamprm_code.prm.backbone import SHAPES
 from dreamprm_code.prm.export import export
-from dreamprm_code.prm.input_text import prm_text, program_prefixes
+from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.prm.model import LoraSettings, lora_parameters
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from builders.prm_texts import prm_text
 from builders.programs import NOT_PYTHON, PROGRAMS, TWO_STEPS
 from builders.rows import make_problem
 from dreamprm_code.errors import UserError
 from dreamprm_code.prm.encoding import OMITTED, EncodingError, StepEncoder, choose_step_token
-from dreamprm_code.prm.input_text import check_template, fill, load_template, prm_text, program_prefixes
+from dreamprm_code.prm.input_text import check_template, fill, load_template, program_prefixes
 
 
 def test_the_released_text_is_the_authors(problem):

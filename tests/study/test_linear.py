@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dreamprm_code.bilevel import METHODS, MethodSettings, Outcomes, TrainSettings, tensor_data, train
+from builders.features import Outcomes, tensor_data
+from dreamprm_code.bilevel import METHODS, MethodSettings, TrainSettings, train
 from dreamprm_code.study.arms import ARMS, BEST_ARM, Cell
 from dreamprm_code.study.linear import Columns, Rows, fit, sigmoid
 from dreamprm_code.study.ngrams import LinearPRM

@@ -1,4 +1,4 @@
-"""What is known about the noise of Monte-Carlo labels: their sampling error, what another opinion adds, how many are flipped.
+"""What is known about the noise of Monte-Carlo labels: their sampling error, what another opinion adds.
 
 R, N = rows of the table, of a batch. Values are shares in [0, 1]; ``num_rollouts`` is the n of each label's n rollouts.
 """
@@ -45,23 +45,3 @@ def mixed_labels(mc_value: Sequence[float], num_rollouts: Sequence[int], scores:
     mc_value_R, count_R = (torch.tensor(values, dtype=torch.float64) for values in (mc_value, num_rollouts))
     score_R = torch.tensor(scores, dtype=torch.float64)
     return posterior_value(mc_value_R, binomial_sd(mc_value_R, count_R), score_R).tolist()
-
-
-def estimated_flip_rate(
-    mc_value: Sequence[float], num_rollouts: Sequence[int], scores: Sequence[float], iterations: int = 200
-) -> float:
-    """Share of labels that say 1 - v in the place of v: maximum likelihood, given another PRM's scores as the truth.
-
-    A label of k in n is Binomial(n, score) with probability 1 - rate, Binomial(n, 1 - score) with probability rate (EM from
-    0.25; scores are kept 0.02 away from 0 and 1, so that no single label is impossible). The rate lies in [0, 1/2).
-    """
-    share, count = (torch.tensor(values, dtype=torch.float64) for values in (mc_value, num_rollouts))
-    score = torch.tensor(scores, dtype=torch.float64).clamp(0.02, 0.98)
-    right, wrong = share * count, (1.0 - share) * count
-    # log of likelihood as flipped over likelihood as it stands
-    log_ratio = (wrong - right) * (score.log() - (1.0 - score).log())
-    rate = 0.25
-    for _ in range(iterations):
-        rate = torch.sigmoid(log_ratio + math.log(rate / (1.0 - rate))).mean().item()
-        rate = min(max(rate, 1e-6), 0.499)
-    return rate

@@ -41,14 +41,12 @@ AUTOCAST = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TrainResult:
     """``model`` holds the best parameters: those of the validated step after the inner-only ones with the lowest held-out loss
     (of all steps where ``bilevel_steps`` is 0; the last ones without validation). ``labels`` and ``weights`` are the table at
-    the end, in the order of ``TrainingData.keys``; ``best_labels`` those that the best step had.
+    the end, in the order of ``TrainingData.keys``.
     """
 
     model: nn.Module
     labels: list[float]
     weights: list[float]
-    best_labels: list[float]
-    best_weights: list[float]
     best_step: int
     steps: int
     best: dict[str, float]
@@ -222,8 +220,6 @@ class BiLevelRun:
             model=self.model,
             labels=labels,
             weights=weights,
-            best_labels=self.best["labels"].tolist(),
-            best_weights=self.best["weights"].tolist(),
             best_step=self.best["step"],
             steps=self.step,
             best=self.best["metrics"],
@@ -267,13 +263,7 @@ class BiLevelRun:
         return not self.settings.patience or self.stale < self.settings.patience
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
-        self.best = {
-            "step": self.step,
-            "metrics": metrics,
-            "params": self.params(),
-            "labels": torch.tensor(self.table.all_labels(), dtype=torch.float64),
-            "weights": torch.tensor(self.table.all_weights(), dtype=torch.float64),
-        }
+        self.best = {"step": self.step, "metrics": metrics, "params": self.params()}
 
     def params(self) -> dict[str, Tensor]:
         return {name: param.detach().cpu().clone() for name, param in zip(self.passes.names, self.passes.params, strict=True)}

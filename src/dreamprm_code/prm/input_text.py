@@ -88,25 +88,3 @@ def in_language(problem: Problem, language: str) -> Problem:
         return problem
     said = f"{problem.question_content}\n\nThe program is written in {language_named(language).title}."
     return problem.model_copy(update={"question_content": said})
-
-
-def prm_text(
-    problem: Problem,
-    prefix: str,
-    format: str = "native",
-    *,
-    step_token: str = "",
-    earlier: Sequence[str] | None = None,
-    template: str | None = None,
-) -> str:
-    """The text whose last token's score is that of ``prefix``.
-
-    ``earlier`` are the shorter prefixes of the same program, after each of which the native text has a step token; by
-    default they are found by splitting ``prefix``. The released format ignores them.
-    """
-    template = template if template is not None else load_template(format)
-    if format == "released":
-        return fill(template, problem, prefix)
-    if earlier is None:
-        earlier = [step for step in program_prefixes(prefix) if step != prefix]
-    return fill(template, problem, "".join(piece + step_token for piece in step_pieces([*earlier, prefix])))

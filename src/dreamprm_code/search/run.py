@@ -25,12 +25,12 @@ from dreamprm_code.jsonl import RowAppender, read_rows, sort_file
 from dreamprm_code.manifest import sha256_of, write_manifest
 from dreamprm_code.policies.base import Completion, CompletionRequest, Policy
 from dreamprm_code.prompts import Style
-from dreamprm_code.records import Index, Problem, Record, Solution, SolutionScores, Unread
+from dreamprm_code.records import Index, Problem, Record, Solution, SolutionScores
 from dreamprm_code.sampling.file import SampledFile
 from dreamprm_code.sampling.sampler import Sampler, run_sampling, solution_row
 from dreamprm_code.search.methods import METHODS, Beam, PrefixScorer, Recipe
 from dreamprm_code.search.policy import Draw, ProblemPolicy, Unobtained
-from dreamprm_code.steps import split_program
+from dreamprm_code.selection.scoring import scores_row
 
 
 class SearchedProblem(Record):
@@ -160,7 +160,7 @@ async def _search_problem(
             return
     rows = await asyncio.gather(*(_graded(sampler, problem, index, beam) for index, beam in enumerate(found.beams)))
     file.add(*(row for row in rows if file.missing((problem.question_id,), (row.solution_idx,))))
-    files.add(*(_scores(row, beam, scorer) for row, beam in zip(rows, found.beams, strict=True)))
+    files.add(*(scores_row(row, beam.step_scores, scorer.steps) for row, beam in zip(rows, found.beams, strict=True)))
     counts = found.counts + scorer.counts + Counter(prompt_tokens=sum(beam.prompt_tokens for beam in found.beams))
     files.add(SearchedProblem(question_id=problem.question_id, num_candidates=len(rows), counts=dict(sorted(counts.items()))))
 
@@ -170,21 +170,3 @@ async def _graded(sampler: Sampler, problem: Problem, index: int, beam: Beam) ->
     completion = Completion(index, beam.output, beam.finish_reason or "", beam.prompt_tokens, beam.num_tokens, mean_logprob)
     request = CompletionRequest((problem.question_id,), (), (index,))
     return solution_row(problem.question_id, await sampler.graded(completion, request, problem))
-
-
-def _scores(row: Solution, beam: Beam, scorer: PrefixScorer) -> SolutionScores:
-    """The scores of the whole program; a row says why it has none."""
-    scores: Sequence[float | None] | None = beam.step_scores
-    unread = None
-    if scores is None:
-        has_code = bool(row.code.strip())
-        unread = Unread.TOO_LONG if has_code else Unread.NO_CODE
-        steps = split_program(row.code, scorer.steps.max_functions, scorer.steps.granularity).steps if has_code else ()
-        scores = [None] * max(1, len(steps))
-    return SolutionScores(
-        question_id=row.question_id,
-        solution_idx=row.solution_idx,
-        num_steps=len(scores),
-        step_scores=list(scores),
-        unread=unread,
-    )

@@ -143,7 +143,7 @@ def iter_scores(
         if solution.code.strip():
             grouped.setdefault(solution.language, {}).setdefault(solution.question_id, []).append(solution)
         else:
-            without_code.append(_row(solution, [None], Unread.NO_CODE))
+            without_code.append(scores_row(solution))
     if without_code:
         yield without_code
     if not grouped:
@@ -170,9 +170,9 @@ def _scored_in(
             yield problem, [solution.code for solution in readable[-1]]
 
     for position, scores in enumerate(prm.score_problems(requests(), language)):
-        batch = [_row(solution, found) for solution, found in zip(readable[position], scores, strict=True)]
+        batch = [scores_row(solution, found) for solution, found in zip(readable[position], scores, strict=True)]
         fitting_keys = {solution.key for solution in readable[position]}
-        too_long = [_too_long(solution, prm.steps) for solution in groups[position] if solution.key not in fitting_keys]
+        too_long = [scores_row(solution, None, prm.steps) for solution in groups[position] if solution.key not in fitting_keys]
         counts["scored"] += len(batch)
         yield batch + too_long
 
@@ -188,16 +188,20 @@ def _fits(prm: PRM | ServedPRM, problem: Problem, solution: Solution, counts: Co
     return True
 
 
-def _too_long(solution: Solution, settings: StepSettings) -> SolutionScores:
-    num_steps = len(split_program(solution.code, settings.max_functions, settings.granularity, solution.language).steps)
-    return _row(solution, [None] * num_steps, Unread.TOO_LONG)
-
-
-def _row(solution: Solution, step_scores: Sequence[float | None], unread: Unread | None = None) -> SolutionScores:
+def scores_row(
+    solution: Solution, step_scores: Sequence[float] | None = None, steps: StepSettings = DEFAULT_STEPS
+) -> SolutionScores:
+    """The row of a program; without ``step_scores`` it was not read, and the row says why."""
+    unread, found = None, list[float | None](step_scores or ())
+    if step_scores is None:
+        has_code = bool(solution.code.strip())
+        unread = Unread.TOO_LONG if has_code else Unread.NO_CODE
+        split = split_program(solution.code, steps.max_functions, steps.granularity, solution.language).steps
+        found = [None] * max(1, len(split) if has_code else 1)
     return SolutionScores(
         question_id=solution.question_id,
         solution_idx=solution.solution_idx,
-        num_steps=len(step_scores),
-        step_scores=list(step_scores),
+        num_steps=len(found),
+        step_scores=found,
         unread=unread,
     )
