@@ -80,7 +80,8 @@ class StepEncoder:
         self.begin = [token for token in begin if token == tokenizer.bos_token_id][:1]
 
     def encode(self, problem: Problem, prefix: str, earlier: Sequence[str] | None = None) -> StepTokens:
-        """Ids of the text whose last token's score is that of ``prefix``; ``earlier`` as in :func:`prm_text`."""
+        """Ids of the text whose last token's score is that of ``prefix``; ``earlier`` are the shorter prefixes of its program,
+        after each of which the native text has a step token."""
         if earlier is None:
             earlier = [step for step in program_prefixes(prefix) if step != prefix]
         return self.encode_prefixes(problem, [*earlier, prefix])[-1]
