@@ -51,6 +51,8 @@ class Settings(FrozenSettings):
 def main(settings: Settings) -> None:
     if there := [name for name in FILES if (settings.data_dir / name).exists()]:
         raise UserError(f"{settings.data_dir / there[0]}: is there already; choose another --data-dir")
+    if not settings.separator.isascii() and settings.separator != settings.separator.encode("utf-8", "replace").decode():
+        raise UserError("--separator: is not text in UTF-8")
     source = pinned(settings.source)
     rows: list[tuple[str, StepRow]] = []
     counts: Counter[str] = Counter()

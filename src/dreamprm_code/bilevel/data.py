@@ -57,7 +57,7 @@ def sides_of(question_ids: Iterable[str], roles: OutcomeSettings, seed: int) -> 
         sides[question_id] = "validation" if place < 0 else "inner" if place < inner_share else "outer"
     if roles.validation_share > 0:
         if len(ids) < 2:
-            raise DataError(f"a validation split needs two meta problems with graded programs, found {len(ids)}; sample more")
+            raise DataError(f"a validation split needs two meta problems with graded programs, found {len(ids)}; give it more")
         if len(set(sides.values()) & {"validation"}) != 1:
             sides[ids[0]] = "validation"
         elif set(sides.values()) == {"validation"}:
