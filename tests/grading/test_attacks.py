@@ -27,6 +27,11 @@ AT_LOWER_LEVELS = frozenset(
         "files emptied or marked without being opened for writing",
         "the environment and memory of whoever started it",
         "leave the folder unreadable for the next program",
+        "calls that no program needs",
+        "watch what others do with files",
+        "use up the signals that the user may have waiting",
+        "files below a path that is too long to be named",
+        "nameless files of a process whose program cannot be read",
     }
 )
 """What is tried at the weaker levels, too: one attack at least on each thing that they promise."""
