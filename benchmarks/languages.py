@@ -60,7 +60,7 @@ MUTATIONS = (
     ("==", "!="), ("<=", ">"), (">=", "<"), (" < ", " >= "), (" > ", " <= "), ("<", ">="), (">", "<="), ("&&", "||"),
     ("+=", "-="), ("%", "*"), (" + ", " - "), ("+", "-"), ("true", "false"), ("false", "true"), ("*", "+"), (" - ", " + "),
     ("0", "1"), ("1", "2"), ("-", "+"), ("max", "min"), ("min", "max"), ("push_back", "assign"), ("return ", "return !"),
-    ("2", "3"), ("i", "1"), (".add(", ".remove("), (".rev()", ""),
+    ("2", "3"), ("i", "1"), (".add(", ".remove("), (".rev()", ""), (".reversed()", ""), (".sum()", ".max().unwrap()"),
 )  # fmt: skip
 """What is replaced to break a program, one place at a time."""
 

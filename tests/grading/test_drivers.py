@@ -26,7 +26,7 @@ TELL = [  # the words, the sum of each row, the ratio doubled, yes or no
 HALF = [("[1, 2]", "0.75"), ("[0.1, 0.2]", json.dumps((0.1 + 0.2) / 4)), ("[1e300]", "2.5e+299")]
 PROBLEMS = {
     "tell_all": make_problem("tell_all", TELL, func_name="tell_all", starter_code=HEADER),
-    "quarter": make_problem("quarter", HALF, func_name="quarterOf"),
+    "quarter": make_problem("quarter", HALF, func_name="distance"),
     "root": make_problem("root", [("[1]", "1")], func_name="depth", starter_code="def depth(root: Optional[TreeNode]) -> int:"),
     "large": make_problem("large", [(str(2**53), "1")], func_name="digits"),
 }
@@ -95,30 +95,30 @@ fn main() {
     panic!("not mine");
 }
 """,
-    ("javascript", "quarter"): "class Solution { quarterOf(all) { return all.reduce((a, b) => a + b, 0) / 4; } }",
-    ("cpp", "quarter"): "#include <vector>\n#define int long long\n"
-    "double quarterOf(std::vector<double> all) { double s = 0; for (double x : all) s += x; return s / 4; }",
+    ("javascript", "quarter"): "class Solution { distance(all) { return all.reduce((a, b) => a + b, 0) / 4; } }",
+    ("cpp", "quarter"): "#include <vector>\nusing namespace std;  // which has a distance, too\n#define int long long\n"
+    "double distance(std::vector<double> all) { double s = 0; for (double x : all) s += x; return s / 4; }",
 }  # fmt: skip
 
 FAILING = [
-    ("javascript", "quarter", "const quarterOf = (all) => all.length / 4;", "wrong_answer", "returned '0.5' instead of '0.75'"),
-    ("javascript", "quarter", "const quarterOf = () => {};", "wrong_answer", "returned 'null' instead of '0.75'"),
+    ("javascript", "quarter", "const distance = (all) => all.length / 4;", "wrong_answer", "returned '0.5' instead of '0.75'"),
+    ("javascript", "quarter", "const distance = () => {};", "wrong_answer", "returned 'null' instead of '0.75'"),
     ("javascript", "quarter", "const other = 1;", "runtime_error", "ReferenceError: Solution is not defined"),
     (
         "javascript",
         "quarter",
-        "const quarterOf = () => process.exit(0);",
+        "const distance = () => process.exit(0);",
         "runtime_error",
         "ended before its function returned",
     ),
     (
         "cpp",
         "quarter",
-        "#include <string>\ndouble quarterOf(std::string all) { return 0; }",
+        "#include <string>\ndouble distance(std::string all) { return 0; }",
         "runtime_error",
         "an argument is no string",
     ),
-    ("cpp", "quarter", "#include <string>\ndouble half(std::string all) { return 0; }", "compile_error", "quarterOf"),
+    ("cpp", "quarter", "#include <string>\ndouble half(std::string all) { return 0; }", "compile_error", "distance"),
 ]
 
 

@@ -185,4 +185,4 @@ template <class C, class R, class... A> void call(R (C::*method)(A...) const) {
 @PROGRAM@
 #line 1 "driver.cpp"
 #undef int
-int main() { dreamprm_driver::call(&@TARGET@); }
+int main() { dreamprm_driver::call(&::@TARGET@); }
