@@ -25,7 +25,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.languages import LANGUAGES
-from dreamprm_code.manifest import sha256_of, write_manifest
+from dreamprm_code.manifest import write_manifest
 from dreamprm_code.prm import PRM
 from dreamprm_code.problems import load_problems
 from dreamprm_code.record_base import Record
@@ -37,7 +37,6 @@ from dreamprm_code.selection.scoring import iter_scores
 from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.steps import cof_violations, split_program
 
-ROOT = Path(__file__).resolve().parents[2]
 RESAMPLES = 2000
 
 
@@ -59,11 +58,11 @@ class LanguageRow(Record):
 
 
 class Settings(FrozenSettings):
-    problems: Path = Field(ROOT / "data/demo/problems.jsonl", description="the problems")
+    problems: Path = Field(Path("data/demo/problems.jsonl"), description="the problems")
     solutions: list[Path] = Field([], description="graded programs, a file for each language; none: read rows.jsonl")
     checkpoints: list[Path] = Field([], description="PRM folders that score them")
     num_solutions: int = Field(4, ge=1, description="programs of each problem, the first ones")
-    out_dir: Path = Field(ROOT / "data/demo/study/languages", description="where rows and table are")
+    out_dir: Path = Field(Path("data/demo/study/languages"), description="where rows and table are")
 
 
 def main(settings: Settings) -> None:
@@ -73,12 +72,11 @@ def main(settings: Settings) -> None:
         settings.out_dir.mkdir(parents=True, exist_ok=True)
         write_rows(path, rows)
         inputs = [*settings.solutions, settings.problems]
-        identity = {"inputs": {file.name: sha256_of(file) for file in inputs}}
         write_manifest(
             path,
             stage="languages",
             config=settings.model_dump(mode="json"),
-            identity=identity,
+            identity={},
             inputs=inputs,
             counts={"rows": len(rows)},
         )
