@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -32,12 +32,11 @@ from dreamprm_code.report.evaluation_report import EvaluationReport, headline, w
 from dreamprm_code.report.tables import to_markdown
 from dreamprm_code.report.training_part import read_training_part
 from dreamprm_code.sampling.file import what_is_missing
-from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION, AggregationName
 from dreamprm_code.selection.candidates import candidate_sets
 from dreamprm_code.selection.evaluation import DEFAULT_SWEEP, evaluate
 from dreamprm_code.selection.pool import read_pool
 from dreamprm_code.selection.scoring import Scorer
-from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import split_program
 
 
@@ -54,9 +53,7 @@ class Settings(RunSettings, GradingSettings, OpeningSettings):
     solutions: Path | None = Field(
         None, description="candidates: .jsonl of gen_sol or LiveCodeBench results (default: test_solutions.jsonl)"
     )
-    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
-        DEFAULT_AGGREGATION, description="from step scores to a program's score"
-    )
+    aggregation: AggregationName = Field(DEFAULT_AGGREGATION, description="from step scores to a program's score")
     sweep: list[int] = Field(list(DEFAULT_SWEEP), description="numbers of candidates to report")
     run_public_tests: bool = Field(
         False, description="run candidates on public tests where their rows do not say what they do there (for the baselines)"

@@ -16,7 +16,7 @@ import functools
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -31,10 +31,9 @@ from dreamprm_code.prm.settings import OpeningSettings
 from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.programs import named_programs, programs_in_text
 from dreamprm_code.records import Problem, RankedProgram
-from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION, AggregationName
 from dreamprm_code.selection.ranking import rank, ranking_lines
 from dreamprm_code.selection.scoring import iter_scores
-from dreamprm_code.settings import OneOf
 from dreamprm_code.steps import DEFAULT_STEPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,9 +49,7 @@ class Settings(OpeningSettings):
     problems: str | None = Field(None, description="the problems that the rows' question_id names: a .jsonl file, ...")
     checkpoint: Path = Field(ROOT / "data" / "prm-mbpp", description="PRM folder or released .pt file")
     server: str | None = Field(None, description="address of a vLLM server that holds the exported checkpoint")
-    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
-        DEFAULT_AGGREGATION, description="from step scores to a program's score"
-    )
+    aggregation: AggregationName = Field(DEFAULT_AGGREGATION, description="from step scores to a program's score")
     out: Path | None = Field(None, description="write the ranking there (.jsonl)")
 
 

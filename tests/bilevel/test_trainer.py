@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 import train_worker
-from processes import assert_same_result, environment, kill_in_the_bilevel_stage, launch, result_of
+from processes import assert_same_result, kill_in_the_bilevel_stage, launch, result_of
 from torch import nn
 
 from builders.features import Outcomes, tensor_data
@@ -199,18 +197,14 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_two_processes_equal_one(tmp_path):
+def test_two_processes_equal_one(two_processes, tmp_path):
     """The same global batches under torchrun: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
 
     Sums are taken in another order, and Adam divides small gradients by themselves: in float32 it is 1e-4.
     """
-    runs = [{"out": str(tmp_path / f"{dtype}-2"), "dtype": dtype} for dtype in ("float32", "float64")]
-    command = launch(tmp_path, processes=2)
-    command[-1] = json.dumps(runs)
-    subprocess.run(command, env=environment(), check=True, timeout=240)
     for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-9)):
-        train_worker.run(out=str(tmp_path / f"{dtype}-1"), dtype=dtype)
-        one, other = result_of(tmp_path / f"{dtype}-1"), result_of(tmp_path / f"{dtype}-2")
+        train_worker.run(out=str(tmp_path / dtype), dtype=dtype)
+        one, other = result_of(tmp_path / dtype), result_of(two_processes / dtype)
         assert one.keys() == other.keys()
         for name in one:
             assert torch.allclose(one[name], other[name], rtol=0, atol=tolerance), (dtype, name)

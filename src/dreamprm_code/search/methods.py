@@ -16,14 +16,14 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from dreamprm_code.policies.continuation import FENCE
 from dreamprm_code.search.boundary import normalised
-from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION, aggregate
-from dreamprm_code.settings import FrozenSettings, OneOf
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION, AggregationName, aggregate
+from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.steps import StepSettings
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Recipe(FrozenSettings):
     m: int = Field(2, ge=1, description="ways in which each kept program goes on: n / m are kept (dvts: n / m trees)")
     max_functions: int = Field(6, ge=1, description="functions of a program; the last one takes all the rest")
     max_tokens_per_function: int = Field(256, ge=1, description="a function that is longer is not finished, nor is its program")
-    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
+    aggregation: AggregationName = Field(
         DEFAULT_AGGREGATION, description="from the step scores of a prefix to what is compared"
     )
     temperature: float | None = Field(None, ge=0, description="of the sampling (default: the stage's)")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 from dreamprm_code.errors import UserError
+from dreamprm_code.settings import OneOf
 
 LOG_ODDS_CLAMP = 1e-6
 """Scores are moved into [1e-6, 1 - 1e-6] before their log-odds are taken: one step counts for at most 13.8."""
@@ -46,6 +48,9 @@ AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "max": max,
     "recency": recency_weighted_mean,
 }
+
+AggregationName = Annotated[str, OneOf(tuple(AGGREGATIONS))]
+"""The type of a setting that names one."""
 
 
 def aggregate(step_scores: Sequence[float], method: str = DEFAULT_AGGREGATION) -> float:

@@ -56,8 +56,8 @@ def expected_pass_at_n(keys: Sequence[Key], passed: Sequence[bool | None], n: in
     lower = 0
     for key in sorted(set(keys)):
         group = [outcome for candidate_key, outcome in zip(keys, passed, strict=True) if candidate_key == key]
-        num_subsets = comb(lower + len(group), n) - comb(lower, n)
-        solved += Fraction(num_subsets * sum(outcome is True for outcome in group), len(group))
-        graded += Fraction(num_subsets * sum(outcome is not None for outcome in group), len(group))
+        if num_subsets := comb(lower + len(group), n) - comb(lower, n):
+            solved += Fraction(num_subsets * sum(outcome is True for outcome in group), len(group))
+            graded += Fraction(num_subsets * sum(outcome is not None for outcome in group), len(group))
         lower += len(group)
     return float(solved / graded) if graded else None
