@@ -34,7 +34,7 @@ def run_all(folder: Path, trainings: dict[str, dict]) -> None:
     """One after the other in the same two processes, each into the folder of its name."""
     command = launch(folder, processes=2)
     command[-1] = json.dumps([{"out": str(folder / name), **settings} for name, settings in trainings.items()])
-    subprocess.run(command, env=environment(), check=True, timeout=600)
+    subprocess.run(command, env=environment(), check=True, timeout=1200)
 
 
 def result_of(out: Path) -> dict[str, torch.Tensor]:
@@ -45,8 +45,9 @@ def kill_in_the_bilevel_stage(command: list[str], out: Path) -> None:
     """Start it, wait for three of six bi-level steps in the log, kill -9 every process of it."""
     process = subprocess.Popen(command, env=environment())
     log = out / "training_log.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 1200
     while (not log.exists() or log.read_bytes().count(b"bi-level") < 3) and time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
     for child in psutil.Process(process.pid).children(recursive=True):  # torchrun's workers
         child.kill()
