@@ -1,4 +1,4 @@
-# The demo and the grader in a container. Not built yet: neither a container tool nor a registry of images was at hand.
+# The demo and the grader in a container. Not built yet: what follows has been read, not run.
 #
 #   docker build -t dreamprm-code .
 #   docker run --rm $FLAGS dreamprm-code                                      # trains and evaluates the demo
