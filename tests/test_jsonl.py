@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dreamprm_code.files import manifest_path
+from dreamprm_code.files import manifest_path, write_bytes_atomic
 from dreamprm_code.jsonl import JsonlError, RowAppender, dump_row, iter_rows, read_rows, sort_file, write_rows
 from dreamprm_code.records import RecordError, SolutionScores, Step, StepLabel
 
@@ -223,3 +223,11 @@ def test_a_row_of_code_names_its_language_where_it_is_not_python():
     assert Step.from_dict(row | {"language": "cpp"}).to_dict() == row | {"language": "cpp"}
     with pytest.raises(RecordError, match=r"field 'language': .*'cobol' is not one of python, cpp"):
         Step.from_dict(row | {"language": "cobol"})
+
+
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="Not a regular file"):
+        write_bytes_atomic(pipe, [b"1"])
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -22,6 +23,8 @@ def manifest_path(output: str | Path) -> Path:
 def write_bytes_atomic(path: str | Path, chunks: Iterable[bytes]) -> None:
     """Write a file so that a reader or a kill sees the old file or the new one, never a part. An OSError names the file."""
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe would be replaced by a file, for everybody
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

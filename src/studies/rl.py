@@ -136,6 +136,9 @@ def main(settings: Settings) -> None:
         grade = remembering(grade_with(grader))  # type: ignore[arg-type]
         start_prms(settings, grade, pool)
         facts = judge_prms(settings, grade, measured)
+        solved = float(np.mean(list(facts["rates"].values())))
+        if not 0.1 <= solved <= 0.9:
+            say(f"warning: the policy starts at {solved:.0%}: little to learn from; change imitation_steps or error_rate")
         results = []
         for name in settings.arms:
             for seed in settings.seeds:

@@ -6,11 +6,14 @@ import json
 import shutil
 
 import pytest
+from transformers import AutoTokenizer
 
 import rl
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows
 from dreamprm_code.records import Problem
+from dreamprm_code.study.mini_policy import make_model, make_tokenizer
+from dreamprm_code.study.mini_tasks import make_tasks
 from dreamprm_code.study.rl_tables import ArmResult, curves, table
 
 
@@ -83,3 +86,13 @@ def test_the_study_runs_goes_on_and_refuses_other_settings(tmp_path, capsys):
         rl.main(settings.with_changes(hidden=24, out_dir=tmp_path / "other", start_dir=tmp_path / "out" / "start"))
     with pytest.raises(UserError, match="there is no arm 'dense'; choose from outcome only"):
         rl.main(settings.with_changes(arms=["dense"]))
+
+
+def test_the_policy_is_read_back_with_the_tokenizer_that_it_was_trained_with(tmp_path):
+    """Some architectures' folders are given another rule of splitting words when they are loaded."""
+    tasks = make_tasks(["number", "list"], 40, False, 0, 2)
+    tokenizer = make_tokenizer([task.program for task in tasks])
+    tokenizer.save_pretrained(tmp_path)
+    make_model(len(tokenizer), 8, 1, 0).save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    assert all(again(task.program).input_ids == tokenizer(task.program).input_ids for task in tasks)

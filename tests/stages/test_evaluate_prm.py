@@ -155,7 +155,7 @@ def test_no_program_is_run_unless_it_is_asked_for(
     copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file of results does not say what programs do on the public tests: these methods are left out, and it is said."""
-    monkeypatch.setattr("dreamprm_code.grading.public_tests.Grader", None)
+    monkeypatch.setattr("dreamprm_code.grading.public_tests.open_grader", None)
     problems = read_rows(copied / "problems.jsonl", Problem)
     write_livecodebench_results(copied / "eval_all.json", problems, read_rows(copied / "test_solutions.jsonl", Solution))
     flags = ("--solutions", str(copied / "eval_all.json"), "--out-dir", str(copied / "other"))

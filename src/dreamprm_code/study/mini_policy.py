@@ -65,9 +65,9 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int = 512) -> PreTrainedTok
 
 
 def make_model(vocabulary: int, hidden: int, layers: int, seed: int) -> Any:
-    """A random Qwen2 of that size."""
+    """A random Llama of that size; the tokenizers of Qwen2's folders are loaded with Qwen2's own rule of splitting words."""
     config = AutoConfig.for_model(
-        "qwen2",
+        "llama",
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=4,
