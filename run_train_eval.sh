@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stage 4: train the PRM with label correction, then choose among the test candidates with it and print the table.
-#   bash run_train_eval.sh                                  the bundled demo: 12 to 25 minutes on two CPU cores
+#   bash run_train_eval.sh                                  the bundled demo: 10 to 15 minutes on two CPU cores
 #   CONFIG=configs/paper.yaml bash run_train_eval.sh        the published recipe, on the outputs of stages 1 to 3
 #   bash run_train_eval.sh --method none                    flags go to src/train_prm.py; those that the evaluation has too
 #                                                           (--data-dir, --out-dir, --problems ...) go to both
