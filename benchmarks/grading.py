@@ -173,13 +173,13 @@ def throughput(args: argparse.Namespace) -> None:
             rows = [rows[key] for key in sorted(used) if used[key] <= args.most_cpu]
             rates, inside, cost = [], [], []
             for turn in range(args.repeat):
-                started, cpu = time.perf_counter(), _family_cpu()
+                started, cpu = time.perf_counter(), family_cpu()
                 results = list(grader.grade(requests_for(problems, rows, f"\n# {turn}")))
                 seconds = time.perf_counter() - started
                 programs = sum(result.cpu_seconds for result in results)
                 rates.append(len(rows) / seconds)
                 inside.append(programs / (args.workers * seconds))
-                cost.append(1000 * (_family_cpu() - cpu - programs) / len(rows))
+                cost.append(1000 * (family_cpu() - cpu - programs) / len(rows))
         ours, share, own = (sorted(values)[len(values) // 2] for values in (rates, inside, cost))
         jobs = [([(test.input, test.output) for test in test_cases(problem).all], row["code"], problem.func_name)
                 for row in rows for problem in [problems[row["question_id"]]]]  # fmt: skip
@@ -192,12 +192,12 @@ def throughput(args: argparse.Namespace) -> None:
               f"processors' time inside programs; {own:.2f} ms of CPU time of the grader's own for each program")  # fmt: skip
 
 
-def _family_cpu() -> float:
-    """CPU time of this process and of all that descend from it, in seconds."""
+def family_cpu(pid: int | None = None) -> float:
+    """CPU time of a process (default: this one) and of all that descend from it, in seconds."""
     import psutil
 
-    total = 0.0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+    total, first = 0.0, psutil.Process(pid)
+    for process in [first, *first.children(recursive=True)]:
         try:
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system

@@ -17,25 +17,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from grading import family_cpu
+
 ROOT = Path(__file__).resolve().parent.parent
 
 CHILD = """
-import json, random, resource, sys, time
+import json, random, sys, time
 checkout, data, programs = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, checkout + "/src")
 from dreamprm_code import grading
 from dreamprm_code.problems import load_problems
-import psutil
-
-def family_cpu():
-    total = 0.0
-    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-        except psutil.NoSuchProcess:
-            pass
-    return total
 
 problems, rows = {}, []
 for name in ("leetcode", "mbpp", "humaneval", "livecodebench"):
@@ -50,9 +41,9 @@ with grading.Grader(settings(workers=1)) as grader:
     cheap = [rows[result.key] for result in run(rows[: 2 * programs], "") if result.cpu_seconds < 0.5][:programs]
     print(len(cheap), flush=True)
     for line in sys.stdin:
-        cpu, started = family_cpu(), time.perf_counter()
+        started = time.perf_counter()
         failed = sorted((result.key, result.reason) for result in run(cheap, "\\n# " + line.strip()) if not result.passed)
-        print(json.dumps([time.perf_counter() - started, family_cpu() - cpu, failed]), flush=True)
+        print(json.dumps([time.perf_counter() - started, failed]), flush=True)
 """
 
 
@@ -74,8 +65,10 @@ def main() -> None:
         for index in (0, 1) if number % 2 else (1, 0):
             stdin = graders[index].stdin
             assert stdin is not None
+            cpu = family_cpu(graders[index].pid)
             print(number, file=stdin, flush=True)
-            found[index] = json.loads(_line(graders[index]))
+            seconds, failed = json.loads(_line(graders[index]))
+            found[index] = seconds, family_cpu(graders[index].pid) - cpu, failed
         if found[0][2] or found[1][2]:
             print(f"round {number}: not passed: {found[0][2]}, and by the other {found[1][2]}", flush=True)
         rounds.append((found[1][0] / found[0][0], found[0][1] / found[1][1]))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
 
 import from_clone  # noqa: F401
 from pydantic import Field
@@ -20,8 +19,8 @@ from cli import run_stage
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.records import Solution, SolutionScores
-from dreamprm_code.selection.aggregation import AGGREGATIONS, DEFAULT_AGGREGATION, aggregate
-from dreamprm_code.settings import FrozenSettings, OneOf
+from dreamprm_code.selection.aggregation import DEFAULT_AGGREGATION, AggregationName, aggregate
+from dreamprm_code.settings import FrozenSettings
 from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, score_rows, write_table
 
 
@@ -29,9 +28,7 @@ class Settings(FrozenSettings):
     solutions: Path = Field(description="the graded candidates that all checkpoints scored")
     scored: list[str] = Field(description="NAME=FOLDER of an evaluation of these candidates")
     out_dir: Path = Field(description="where rows and table go")
-    aggregation: Annotated[str, OneOf(tuple(AGGREGATIONS))] = Field(
-        DEFAULT_AGGREGATION, description="from step scores to a program's score"
-    )
+    aggregation: AggregationName = Field(DEFAULT_AGGREGATION, description="from step scores to a program's score")
 
 
 def read_scores(path: Path, candidates: list[Solution], how: str) -> dict[tuple[str, int], float]:

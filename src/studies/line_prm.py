@@ -24,7 +24,6 @@ from pydantic import Field
 from torch import Tensor
 
 from cli import run_stage
-from dreamprm_code.bilevel.settings import TrainSettings
 from dreamprm_code.bilevel.trainer import train
 from dreamprm_code.bilevel.units import TrainingData, Unit
 from dreamprm_code.errors import UserError
@@ -40,6 +39,7 @@ from dreamprm_code.settings import OneOf
 from dreamprm_code.study.measures import grouped_auroc
 from dreamprm_code.study.ngrams import LinearPRM
 from dreamprm_code.study.step_features import StepFeatures
+from dreamprm_code.study.training import bare_training
 
 Programs = Mapping[tuple, Sequence[StepLabel]]  # (question_id, solution_idx) -> its steps in order
 
@@ -109,10 +109,9 @@ def train_head(settings: Settings, programs: Programs, features: Mapping[tuple, 
         num_rollouts=tuple(label.num_rollouts for label in labels),
         inner=tuple(units), outer=(), validation=(), collate=lambda parts: torch.cat(list(parts)),
     )  # fmt: skip
-    training = TrainSettings(
+    training = bare_training(
         learn="none", loss="mse", inner_only_steps=0, bilevel_steps=settings.steps, batch_programs=settings.batch_programs,
-        lr=settings.lr, weight_decay=settings.weight_decay, schedule="linear", clip=0.0, eval_every=0, checkpoint_every=0,
-        seed=settings.seed, device="cpu", progress=False, log_to=[],
+        lr=settings.lr, weight_decay=settings.weight_decay, schedule="linear", clip=0.0, seed=settings.seed,
     )  # fmt: skip
     model = LinearPRM(used[0][0].shape[1])
     with tempfile.TemporaryDirectory() as folder:
@@ -206,10 +205,6 @@ def table(rows: Sequence[LineScore], seed: int) -> str:
             cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*grouped_auroc(list(groups.values()), seed)))
         text.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(text) + "\n"
-
-
-def say(text: str) -> None:
-    print(f"line_prm: {text}")
 
 
 if __name__ == "__main__":

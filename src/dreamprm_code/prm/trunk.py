@@ -69,14 +69,13 @@ class FrozenTrunk:
         if id(tree) in self._kept:
             return self._kept[id(tree)][1]
         whole = self._wholes.get(_nodes_of(tree), tree)
-        if whole is not tree:
-            states = self._of(whole)
-            return states[_rows_in(whole, tree)] if self.head_only else states
-        found = (
-            self._compute(tree)
-            if self.folder is None
-            else self._read_or_compute(self.folder / f"{_name_of(tree)}.safetensors", tree)
-        )
+        if whole is tree:
+            path = self.folder and self.folder / f"{_name_of(tree)}.safetensors"
+            found = self._read_or_compute(path, tree) if path else self._compute(tree)
+        elif self.head_only:
+            found = self._of(whole)[_rows_in(whole, tree)]
+        else:
+            return self._of(whole)
         size = found.numel() * found.element_size()
         if self.num_bytes + size <= self.max_bytes:
             self._kept[id(tree)] = (tree, found)
