@@ -18,7 +18,7 @@ run() { echo; echo "\$ $*"; "$@" || { echo "exit status $?"; failed=1; }; }
 "$PYTHON" -c "import torch, transformers, peft; print('torch', torch.__version__, 'transformers', transformers.__version__, 'peft', peft.__version__)"
 # FlexAttention against separate sequences; with two GPUs also a backbone sharded over both (skipped where there are none)
 run "$PYTHON" -m pytest -q tests/prm/test_prm_cuda.py
-run "$PYTHON" -m pytest -q tests/bilevel/test_sharding.py -k gpus
+run "$PYTHON" -m pytest -q tests/bilevel/test_processes.py -k gpus
 run "$PYTHON" benchmarks/engine.py agreement --device "$DEVICE" --num-problems 2 --candidates 4
 # Scoring in bfloat16: separate prefixes, token trees, share of the bound, and the released script's way (float32, padded, vocabulary head)
 run "$PYTHON" benchmarks/engine.py scoring --device "$DEVICE" --dtype bfloat16 --shape "$SHAPE" --candidates "$CANDIDATES" \

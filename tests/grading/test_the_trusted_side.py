@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -18,6 +19,7 @@ from builders.grading import LIMITS, PROBLEMS
 from builders.rows import make_problem
 from dreamprm_code.grading import Grader, GradeRequest, GraderSettings, GradingError, pool
 from dreamprm_code.grading.sandbox.compare import stated_tolerance
+from dreamprm_code.grading.worker import ENVIRONMENT
 from dreamprm_code.records import Verdict
 
 DOUBLE = "print(2 * int(input()))"
@@ -171,9 +173,11 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("level", ["namespaces", "landlock", "rlimits"])
-def test_programs_die_with_their_zygote_and_leave_nothing(level, tmp_path):
+def test_programs_die_with_their_zygote_and_leave_nothing(level, monkeypatch):
     """As when the host runs out of memory; the program is graded again, and the host is as it was."""
-    folders = set(os.listdir("/tmp"))
+    folder = tempfile.TemporaryDirectory()  # not below tmp_path, where only this user may go
+    os.chmod(folder.name, 0o755)
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", folder.name)
     code = (
         "import os, sys, time\nn = int(input())\nif n == 3:\n"
         " for _ in range(5):\n  if os.fork() == 0:\n   os.setsid()\n   time.sleep(1000)\n"
@@ -193,12 +197,14 @@ def test_programs_die_with_their_zygote_and_leave_nothing(level, tmp_path):
         zygote = parents[0].parent()
         programs = [one.pid for one in zygote.children(recursive=True)]
         assert len(programs) == 6
+        assert len(os.listdir(folder.name)) == (level != "namespaces")  # a world of its own needs no folder of the host
         zygote.kill()
         assert future.result(60).passed
         assert not any(alive(pid) for pid in programs)
     finally:
         grader.close()
-    assert {name for name in os.listdir("/tmp") if name.startswith("grading-")} <= folders
+    assert not os.listdir(folder.name)
+    folder.cleanup()
 
 
 def test_a_host_that_refuses_new_processes_fails_the_waiting_and_never_hangs(monkeypatch):
