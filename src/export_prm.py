@@ -52,8 +52,9 @@ class Settings(FrozenSettings):
 
 
 def main(settings: Settings) -> None:
-    if settings.output.resolve() == settings.checkpoint.resolve():
-        raise UserError(f"{settings.output}: is the checkpoint itself; choose another --output")
+    output, checkpoint = settings.output.resolve(), settings.checkpoint.resolve()
+    if output.is_relative_to(checkpoint) or checkpoint.is_relative_to(output):
+        raise UserError(f"{settings.output}: is the checkpoint itself, inside of it or around it; choose another --output")
     if settings.push is not None and settings.license is None:
         raise UserError("a model that is shared needs a licence, which depends on its backbone's: --license apache-2.0 ...")
     if settings.push is not None and not is_hub_name(settings.push):

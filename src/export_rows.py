@@ -25,6 +25,7 @@ from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.interchange import StepRow, math_shepherd_text, outcome_rows, step_rows
 from dreamprm_code.jsonl import iter_rows, read_dicts, read_rows
+from dreamprm_code.manifest import refuse_inputs
 from dreamprm_code.problems import iter_problems
 from dreamprm_code.problems.settings import ProblemSettings
 from dreamprm_code.records import CorrectedLabel, Rollout, Solution, StepLabel
@@ -45,9 +46,7 @@ class Settings(ProblemSettings):
 def main(settings: Settings) -> None:
     if (settings.labels is None) is (settings.programs is None) or (settings.corrected is not None and settings.labels is None):
         raise UserError("give --labels (perhaps with --corrected), or --programs")
-    inputs = [settings.labels, settings.corrected, settings.programs, Path(settings.problems)]
-    if any(path is not None and settings.out.exists() and path.exists() and settings.out.samefile(path) for path in inputs):
-        raise UserError(f"{settings.out}: would be written over an input; choose another --out")
+    refuse_inputs(settings.out, [settings.labels, settings.corrected, settings.programs, settings.problems])
     counts: Counter[str] = Counter()
     problems = list(iter_problems(settings.problems, settings.release))
     if settings.labels is not None:

@@ -28,7 +28,7 @@ from dreamprm_code.grading import GradeRequest, open_grader
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.hub import is_hub_name, iter_source, pinned
 from dreamprm_code.jsonl import write_rows
-from dreamprm_code.manifest import write_manifest
+from dreamprm_code.manifest import refuse_inputs, write_manifest
 from dreamprm_code.problems import iter_problems, make_split, read_split
 from dreamprm_code.problems.public_sets import Draft, LeftOut, convert
 from dreamprm_code.records import Problem
@@ -49,8 +49,7 @@ class Settings(GradingSettings):
 
 
 def main(settings: Settings) -> None:
-    if any(Path(source).exists() and settings.out.exists() and settings.out.samefile(source) for source in settings.sources):
-        raise UserError(f"{settings.out}: would be written over one of the sources; choose another --out")
+    refuse_inputs(settings.out, settings.sources)
     sources = [pinned(source) for source in settings.sources]
     left_out: list[LeftOut] = []
     problems = {}

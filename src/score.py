@@ -22,7 +22,9 @@ from pydantic import Field
 
 from cli import read_config, run_stage
 from dreamprm_code.errors import UserError
+from dreamprm_code.grading.one_program import read_text
 from dreamprm_code.jsonl import write_rows
+from dreamprm_code.manifest import refuse_inputs
 from dreamprm_code.prm import PRM
 from dreamprm_code.prm.folders import CheckpointError
 from dreamprm_code.prm.folders import read_config as read_checkpoint
@@ -71,6 +73,8 @@ def main(settings: Settings) -> None:
     solutions = [program.solution for program in named]
     if twice := [key for key, number in Counter(row.key for row in solutions).items() if number > 1]:
         raise UserError(f"program {twice[0][1]} of {twice[0][0]} is given twice; the files' rows need keys of their own")
+    if settings.out is not None:
+        refuse_inputs(settings.out, [*settings.programs, settings.problem, settings.problems])
     counts: Counter[str] = Counter()
     reader = functools.cache(lambda: open_reader(settings))
     scores = {row.key: row for batch in iter_scores(reader, problems, solutions, counts) for row in batch}
@@ -116,10 +120,10 @@ def shared_problem(settings: Settings) -> Problem | None:
         if len(rows) != 1:
             raise UserError(f"{settings.problem}: holds {len(rows)} problems, not one; name it with --problems")
         return rows[0]
-    statement = (
-        settings.statement if settings.problem is None else settings.problem.read_text(encoding="utf-8", errors="replace")
-    )
-    return Problem.from_text(statement or "", question_title=settings.title)
+    statement = settings.statement or ""
+    if settings.problem is not None:
+        statement = read_text(settings.problem, "problem")
+    return Problem.from_text(statement, question_title=settings.title)
 
 
 def open_reader(settings: Settings) -> PRM | ServedPRM:

@@ -92,6 +92,8 @@ def test_math_shepherds_own_form_is_read():
         ({"prompt": "p", "completions": ["a", ""], "labels": [1, 0]}, "completion 1 is empty"),
         ({"prompt": "p", "completions": ["a"], "labels": [1.5]}, "labels.0"),
         ({"prompt": "p", "completions": ["a"], "labels": ["+"]}, "labels.0"),
+        ({"prompt": "p", "completions": ["a"], "labels": [10**400]}, "labels.0"),
+        ({"prompt": "p", "completions": ["a"], "labels": [1], "num_rollouts": [10**400]}, "num_rollouts.0"),
         ({"prompt": [{"role": "user"}], "completions": ["a"], "labels": [1]}, "'prompt'"),
         ({"input": "p Step 1: a ки", "label": "p Step 1: a ?"}, "not 'input' with"),
         ({"input": "p Step 1: a ки", "label": "p Step 1: b +"}, "not 'input' with"),

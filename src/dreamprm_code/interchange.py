@@ -13,7 +13,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from dreamprm_code.errors import UserError
 from dreamprm_code.problems import make_split
@@ -50,7 +52,7 @@ class StepRow(Record):
     labels: list[Share]
     question_id: str | None = None
     solution_idx: Index | None = None
-    num_rollouts: list[Index] | None = None
+    num_rollouts: list[Annotated[int, Field(ge=0, le=1 << 31)]] | None = None
 
 
 def step_rows(
@@ -146,7 +148,7 @@ def read_step_row(columns: Mapping[str, Any]) -> StepRow:
         return _read_math_shepherd(columns["input"], columns["label"])
     fields = {name: columns[name] for name in _COLUMNS if columns.get(name) is not None}
     if isinstance(fields.get("labels"), list):
-        fields["labels"] = [float(label) if isinstance(label, (bool, int)) else label for label in fields["labels"]]
+        fields["labels"] = [float(label) if isinstance(label, int) and label in (0, 1) else label for label in fields["labels"]]
     row = StepRow.from_dict(fields)
     if not row.completions:
         raise RecordError("there is no completion")
@@ -218,7 +220,7 @@ def training_rows(
     if len(prompts) < 2:
         raise UserError("training needs rows of two problems or more: some for the labels, some for the outcomes")
     found = Imported(problems=[_problem_of(question_id, prompt) for question_id, prompt in prompts.items()])
-    num_meta = min(max(1, round(meta_share * len(prompts))), len(prompts) - 1)
+    num_meta = min(max(2, round(meta_share * len(prompts))), len(prompts) - 1)  # one of two chooses the checkpoint
     found.parts = make_split(prompts, {"meta": num_meta, "train": len(prompts) - num_meta}, seed)
     meta = set(found.parts["meta"])
     for where, row in rows:

@@ -145,5 +145,15 @@ def check_outputs(stage: str, outputs: Mapping[str, Path | None], inputs: Mappin
         taken |= {flag: path, f"the manifest of {flag}": manifest_path(path)}
 
 
+def refuse_inputs(out: Path, inputs: Iterable[str | Path | None]) -> None:
+    """Refuse to write over an input.
+
+    Raises:
+        ManifestError: names the file.
+    """
+    if any(path is not None and _is_same_file(out, Path(path)) for path in inputs):
+        raise ManifestError(f"{out}: would be written over an input; choose another --out")
+
+
 def _is_same_file(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))

@@ -38,8 +38,9 @@ def test_the_verb_does_not_overwrite_something_else(tmp_path, tokenizer):
     with pytest.raises(UserError, match="not a checkpoint folder"):
         main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "mine"))
     before = checkpoint_sha256(tmp_path / "prm")
-    with pytest.raises(UserError, match="is the checkpoint itself"):
-        main(Settings(checkpoint=tmp_path / "prm", output=tmp_path / "mine" / ".." / "prm"))
+    for output in (tmp_path / "mine" / ".." / "prm", tmp_path / "prm" / "adapter", tmp_path):
+        with pytest.raises(UserError, match="is the checkpoint itself, inside of it or around it"):
+            main(Settings(checkpoint=tmp_path / "prm", output=output, architecture="adapter"))
     assert checkpoint_sha256(tmp_path / "prm") == before
 
 

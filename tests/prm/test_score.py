@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from dreamprm_code.prm import PRM
 from dreamprm_code.prm.export import export
 from dreamprm_code.prm.readout import Reading
 from dreamprm_code.prm.served import ServedPRM, ServerError
+from dreamprm_code.problems.programs import named_programs
 from dreamprm_code.records import RankedProgram
 
 STATEMENT = "Given numbers, print their sum."
@@ -106,6 +108,9 @@ def test_a_row_in_another_language_is_split_and_read_as_that(folder, prm, tmp_pa
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"code": code, "language": "javascript"})))
     run(folder, "--statement", STATEMENT, "--out", tmp_path / "out.jsonl")
     [row] = read_rows(tmp_path / "out.jsonl", RankedProgram)
+    (tmp_path / "a.js").write_text(code)
+    [by_suffix] = named_programs([tmp_path / "a.js"], make_problem())
+    assert by_suffix.solution.language == "javascript"
     problem = make_problem(question_content=STATEMENT, question_title="")
     assert row.step_names == ["two", "main"]
     assert row.step_scores == pytest.approx(prm.score(problem, [code], language="javascript")[0], abs=1e-6)
@@ -130,6 +135,10 @@ def test_standard_input_is_a_program_or_rows(folder, prm, tmp_path, monkeypatch,
         ([], "x = 1", "which problem do the programs solve"),
         (["--statement", "A", "--problem", "p.md"], "x = 1", "one: --statement and --problem"),
         (["--statement", "A"], "", "there is no program"),
+        (["latin.py", "--statement", "A"], "", r"latin.py: the program is not text in UTF-8 \(byte 5\)"),
+        (["--problem", "latin.py"], "x = 1", r"latin.py: the problem is not text in UTF-8 \(byte 5\)"),
+        (["rows.jsonl", "--statement", "A", "--out", "rows.jsonl"], "", "rows.jsonl: would be written over an input"),
+        (["odd", "--statement", "A"], "", "there is no program"),
         (["--statement", "A"], '{"code": 1}', "standard input:1: has no code"),
         (["--statement", "A"], '{"code": ', "standard input:1: not valid JSON"),
         (["--statement", "A"], '{"code": "x", "language": "cobol"}', "standard input:1: .*language"),
@@ -147,6 +156,10 @@ def test_a_mistake_is_one_line(folder, tmp_path, monkeypatch, flags, stdin, mess
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped), encoding="utf-8"))
     write_rows("problems.jsonl", [make_problem()])
     Path("rows.jsonl").write_text('{"question_id": "other", "solution_idx": 0, "code": "x"}\n')
+    Path("latin.py").write_bytes("x = 'é'".encode("latin-1"))
+    Path("odd/folder.py").mkdir(parents=True)
+    Path("odd/circle.py").symlink_to("circle.py")
+    os.mkfifo("odd/pipe.py")
     with pytest.raises(UserError, match=message) as caught:
         run(folder, *flags)
     assert "\n" not in str(caught.value)
@@ -191,9 +204,14 @@ def test_the_stage_scores_through_a_server(folder, prm, tmp_path, monkeypatch):
     assert row.step_scores == pytest.approx(statement_scores(prm, [TWO_STEPS])[0], abs=1e-6)
 
 
-def test_scores_that_are_no_probabilities_are_refused(folder, prm, problem):
+def test_scores_that_are_no_probabilities_are_refused(folder, prm, problem, monkeypatch):
     with vllm_server(prm, None, off_by=2.0) as url, pytest.raises(ServerError, match="are no probabilities"):
         ServedPRM(folder, url).score(problem, [TWO_STEPS])
+    with vllm_server(prm, None) as url:
+        served = ServedPRM(folder, url)
+    monkeypatch.setattr(served, "_ask", lambda *_: {"data": [{"data": [[10**400]]}]})
+    with pytest.raises(ServerError, match="holds no list of scores"):
+        served.score(problem, [TWO_STEPS])
 
 
 def test_a_head_that_no_server_can_compute_is_refused(tmp_path, tokenizer):

@@ -58,7 +58,7 @@ def test_mistakes_are_one_error_that_names_the_source(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     path = write_jsonl(tmp_path / "mbpp.jsonl", [MBPP])
     out = tmp_path / "problems.jsonl"
-    with pytest.raises(UserError, match="over one of the sources"):
+    with pytest.raises(UserError, match="over an input"):
         import_problems.main(import_problems.Settings(sources=[path], out=path))
     with pytest.raises(UserError, match=r"mbpp\.jsonl:1: question_id 'Mbpp/901' comes from an earlier source"):
         import_problems.main(import_problems.Settings(sources=[path, path], out=out))

@@ -94,7 +94,7 @@ class ServedPRM:
         where = f"{self.url}/pooling"
         try:
             scores = [float(score) for [score] in reply["data"][0]["data"]]
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError):
             raise ServerError(f"{where}: the reply holds no list of scores; serve the exported folder with vLLM") from None
         places = [place for place, token in enumerate(ids) if token == self.encoder.step_token_id]
         if len(scores) == len(ids):  # no STEP pooling
@@ -112,12 +112,12 @@ class ServedPRM:
         data = None if body is None else json.dumps(body).encode()
         try:
             request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                text = reply.read(MAX_REPLY_BYTES)
-            return json.loads(text)
-        except urllib.error.HTTPError as error:
-            detail = " ".join(error.read(300).decode("utf-8", "replace").split())
-            raise ServerError(f"{self.url}{path}: status {error.code} ({detail})") from None
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as reply:
+                    return json.loads(reply.read(MAX_REPLY_BYTES))
+            except urllib.error.HTTPError as error:
+                detail = " ".join(error.read(300).decode("utf-8", "replace").split())
+                raise ServerError(f"{self.url}{path}: status {error.code} ({detail})") from None
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             reason = getattr(error, "reason", None) or error
             raise ServerError(f"{self.url}{path}: no answer that can be read ({reason}); is the server up?") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dreamprm_code.jsonl import parse_line
+from dreamprm_code.languages import LANGUAGES
 from dreamprm_code.problems.livecodebench import ResultsError, iter_entries, solutions_of_entry
 from dreamprm_code.records import Problem, RecordError, Solution
 
@@ -50,19 +51,26 @@ class Named(NamedTuple):
 
 
 def named_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Named]:
-    """Programs with different names: of program files, folders of .py files, and .jsonl files of rows.
+    """Programs with different names: of program files (their suffix says the language, else it is Python), folders of .py
+    files, and .jsonl files of rows.
 
     With a ``shared`` problem all are programs of it, numbered in order, and a row is ``{code}``; without, rows name theirs and
     are what :func:`iter_programs` reads.
 
     Raises:
-        ResultsError: a row is no program, or does not name its problem.
+        ResultsError: a row is no program, or does not name its problem; a program is not text in UTF-8.
     """
     count = 0
-    files = (file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path]))
+    languages = {language.suffix: language.name for language in LANGUAGES.values()}
+    files = (file for path in paths for file in (_files_in(path) if path.is_dir() else [path]))
     for path in dict.fromkeys(files):
         if path.suffix not in (".jsonl", ".json"):
-            yield _named({"code": path.read_bytes().decode("utf-8", "replace")}, shared, count, str(path))
+            try:
+                code = path.read_bytes().decode()
+            except UnicodeDecodeError as error:
+                raise ResultsError(f"{path}: the program is not text in UTF-8 (byte {error.start})") from None
+            row = {"code": code, "language": languages.get(path.suffix, "python")}
+            yield _named(row, shared, count, str(path))
             count += 1
         elif shared is None:
             yield from (Named(f"{row.question_id}#{row.solution_idx}", row) for row in iter_programs(path))
@@ -71,6 +79,11 @@ def named_programs(paths: Iterable[Path], shared: Problem | None) -> Iterator[Na
                 program = _named(row, shared, count, where)
                 yield program._replace(name=where.removeprefix(f"{path.parent}/"))
                 count += 1
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Its .py files, without folders, pipes and links that lead nowhere."""
+    return [path for path in sorted(folder.glob("*.py")) if path.is_file()]
 
 
 def programs_in_text(text: str, where: str, shared: Problem | None) -> Iterator[Named]:
