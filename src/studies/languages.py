@@ -4,8 +4,8 @@
     python src/studies/languages.py --solutions data/cpp/test_solutions.jsonl data/demo/sampled/test_solutions.jsonl \
         --checkpoints data/prm-mbpp                                    the rows anew: scores the programs, runs none
 
-Only problems that every file holds count, and of each the first num_solutions programs. Writes rows.jsonl (a row per program,
-without its text) and table.md.
+Only problems that every file holds count, and of each the first num_solutions programs. Rows of languages that no file holds
+stay as they are. Writes rows.jsonl (a row per program, without its text) and table.md.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def main(settings: Settings) -> None:
     path = settings.out_dir / "rows.jsonl"
     if settings.solutions:
         rows = make_rows(settings)
+        rows = kept_rows(path, rows) + rows
         settings.out_dir.mkdir(parents=True, exist_ok=True)
         write_rows(path, rows)
         inputs = [*settings.solutions, settings.problems]
@@ -87,11 +88,26 @@ def main(settings: Settings) -> None:
     print(table)
 
 
+def kept_rows(path: Path, rows: Sequence[LanguageRow]) -> list[LanguageRow]:
+    """Those of other languages that the file holds already.
+
+    Raises:
+        UserError: they are of other problems, so one table would compare what cannot be compared.
+    """
+    languages = {row.language for row in rows}
+    kept = [row for row in read_rows(path, LanguageRow) if row.language not in languages] if path.is_file() else []
+    if kept and {row.question_id for row in kept} != {row.question_id for row in rows}:
+        raise UserError(f"{path}: holds other problems; give the programs of all languages, or another --out-dir")
+    return kept
+
+
 def make_rows(settings: Settings) -> list[LanguageRow]:
     problems = {problem.question_id: problem for problem in load_problems(settings.problems)}
     counts: Counter[str] = Counter()
     files = [list(read_rows(path, Solution)) for path in settings.solutions]
     common = set(problems).intersection(*({row.question_id for row in rows} for rows in files))
+    if not common:
+        raise UserError("there is no problem that every file of --solutions holds")
     chosen = [
         [row for row in rows if row.question_id in common and row.solution_idx < settings.num_solutions] for rows in files
     ]

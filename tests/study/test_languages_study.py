@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import languages
+import pytest
 
 from builders.rows import make_problem, make_solution
+from dreamprm_code.errors import UserError
+from dreamprm_code.jsonl import write_rows
 
 
 def row(language: str, question_id: str, solution_idx: int, passed: bool, score: float, **fields: Any) -> languages.LanguageRow:
@@ -38,3 +42,13 @@ def test_a_row_says_what_the_rules_and_the_splitter_say():
     assert (made.language, made.num_functions, made.parses, made.broken_rules) == ("javascript", 2, True, [])
     broken = languages.row_of(make_problem(), make_solution(code="function main( {", language="javascript", passed=False), {})
     assert (broken.num_functions, broken.parses, broken.broken_rules) == (0, False, ["unparsable"])
+
+
+def test_rows_of_other_languages_stay_if_they_are_of_the_same_problems(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    new = [row("cpp", "a", 0, True, 0.6)]
+    assert languages.kept_rows(path, new) == []
+    write_rows(path, [row("python", "a", 0, False, 0.2), row("cpp", "a", 0, False, 0.3)])
+    assert [one.language for one in languages.kept_rows(path, new)] == ["python"]
+    with pytest.raises(UserError, match="other problems"):
+        languages.kept_rows(path, [row("cpp", "b", 0, True, 0.6)])
