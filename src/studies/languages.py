@@ -69,7 +69,8 @@ def main(settings: Settings) -> None:
     path = settings.out_dir / "rows.jsonl"
     if settings.solutions:
         rows = make_rows(settings)
-        rows = kept_rows(path, rows) + rows
+        kept = kept_rows(path, rows)
+        rows = kept + rows
         settings.out_dir.mkdir(parents=True, exist_ok=True)
         write_rows(path, rows)
         inputs = [*settings.solutions, settings.problems]
@@ -77,7 +78,7 @@ def main(settings: Settings) -> None:
             path,
             stage="languages",
             config=settings.model_dump(mode="json"),
-            identity={},
+            identity={"kept": sorted({row.language for row in kept})},
             inputs=inputs,
             counts={"rows": len(rows)},
         )
