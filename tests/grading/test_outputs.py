@@ -19,6 +19,12 @@ SETTINGS = {"all_tests": True, "keep_outputs": True, **LIMITS}
 
 
 @pytest.fixture(scope="module")
+def run_until_failure() -> Iterator[Callable[[Problem, str], GradeResult]]:
+    with Grader(GraderSettings(workers=2, keep_outputs=True, **LIMITS)) as grader:
+        yield lambda problem, code: grader.submit(GradeRequest(None, problem, code)).result(timeout=120)
+
+
+@pytest.fixture(scope="module")
 def run() -> Iterator[Callable[[Problem, str], GradeResult]]:
     with Grader(GraderSettings(workers=2, output_limit_mb=1, **SETTINGS)) as grader:
         yield lambda problem, code: grader.submit(GradeRequest(None, problem, code)).result(timeout=120)
@@ -136,7 +142,7 @@ def test_outputs_are_kept_only_when_asked_for(grade):
     ],
 )
 @pytest.mark.parametrize("kind", ["stdin", "function"])
-def test_outputs_of_the_public_tests_cost_no_private_test(code, num_run, passes, kind):
+def test_outputs_of_the_public_tests_cost_no_private_test(run_until_failure, code, num_run, passes, kind):
     """Two public tests (1 and 2) and two private ones (5 and 6)."""
     tests = [(f"{n}", f"{2 * n}") for n in (1, 2, 5, 6)]
     problem = make_problem("twice", tests, func_name="solve" if kind == "function" else None)
@@ -145,10 +151,8 @@ def test_outputs_of_the_public_tests_cost_no_private_test(code, num_run, passes,
     if kind == "function":
         body = code.replace("n = int(input())\n", "").replace("int(input())", "n").replace("print(", "return (")
         code = f"def solve(n):\n    {body}" if code else ""
-    with Grader(GraderSettings(keep_outputs=True, **LIMITS)) as grader:
-        result = grader.submit(GradeRequest(0, problem.model_copy(update=split), code)).result(120)
-        alone = {"public_test_cases": split["public_test_cases"]}
-        public_only = grader.submit(GradeRequest(0, problem.model_copy(update=alone), code)).result(120)
+    result = run_until_failure(problem.model_copy(update=split), code)
+    public_only = run_until_failure(problem.model_copy(update={"public_test_cases": split["public_test_cases"]}), code)
     assert (len(result.test_verdicts), result.public_passed) == (num_run, passes)
     assert result.public_outputs == public_only.public_outputs
     assert (result.public_outputs is None) is (code == "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 
+import ablations
 import pytest
 import yaml
 
 from builders.training import WINDOWS, solution, write_training_files
+from cli import parse_settings
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.selection.aggregation import AGGREGATIONS
 
@@ -54,15 +57,8 @@ def test_every_ablation_has_its_lines_and_counts_are_right(run, root, python):
     assert len([line for line in text.splitlines() if line.startswith("| ")]) == len(rows) + 1
 
 
-def test_no_candidates_is_one_clear_error(run, root, python):
-    config = str(run / "config.yaml")
-    command = [
-        python,
-        str(root / "src" / "studies" / "ablations.py"),
-        "--config",
-        config,
-        "--solutions",
-        str(run / "nothing.jsonl"),
-    ]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 2 and "nothing.jsonl" in done.stderr and "Traceback" not in done.stderr
+def test_no_candidates_is_one_clear_error(run):
+    flags = ["--config", str(run / "config.yaml"), "--solutions", str(run / "nothing.jsonl")]
+    settings = parse_settings(ablations.Settings, "ablations", "", flags)
+    with pytest.raises(UserError, match=r"nothing\.jsonl"):
+        ablations.main(settings)

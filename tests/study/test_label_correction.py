@@ -19,16 +19,11 @@ SMALL = """--seeds 0 --sweep-rates 0.0 --sweep-meta-programs 8 --noise-kinds ind
     --outer-lr 0.06 --agreement 0.1 --processes 1"""
 
 
-def study(root, python, out, *flags):
-    command = [python, "src/studies/label_correction.py", "--config", "configs/study.yaml", "--out-dir", str(out)]
-    command += [*SMALL.split(), *flags]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
 def finished(root, python, tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
-    done = study(root, python, out)
+    command = [python, "src/studies/label_correction.py", "--config", "configs/study.yaml", "--out-dir", str(out)]
+    done = subprocess.run([*command, *SMALL.split()], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -69,21 +64,26 @@ def test_files_agree_with_the_rows(finished, rows):
         assert (finished / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_killed_study_does_only_what_is_missing(root, python, finished):
+@pytest.fixture
+def settings(root, finished, monkeypatch):
+    """Those of the finished study."""
+    monkeypatch.chdir(root)
+    manifest = json.loads((finished / "study_runs.jsonl.meta.json").read_text())
+    return settings_from(label_correction.Settings, manifest["config"] | {"out_dir": finished}, "the test")
+
+
+def test_a_killed_study_does_only_what_is_missing(finished, settings):
     path = finished / "study_runs.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-2]) + lines[-2][:40])
-    assert study(root, python, finished).returncode == 0
+    label_correction.main(settings)
     again = path.read_bytes().splitlines(keepends=True)
     timeless = [{**json.loads(line), "cpu_seconds": 0} for line in lines]
     assert [{**json.loads(line), "cpu_seconds": 0} for line in again] == timeless
 
 
 @pytest.mark.parametrize(("changes", "message"), [({"agreement": 0.2}, "agreement"), ({"arms": ["magic"]}, "no arm 'magic'")])
-def test_mistakes_are_refused(root, finished, monkeypatch, changes, message):
-    monkeypatch.chdir(root)
-    manifest = json.loads((finished / "study_runs.jsonl.meta.json").read_text())
-    settings = settings_from(label_correction.Settings, manifest["config"] | {"out_dir": finished}, "the test")
+def test_mistakes_are_refused(settings, changes, message):
     with pytest.raises(UserError, match=message):
         label_correction.main(settings.with_changes(**changes))
 
