@@ -12,7 +12,6 @@ labels of the same problems, whose score of a function is that of its lines. Wha
 from __future__ import annotations
 
 import random
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,8 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cli import run_stage
-from dreamprm_code.bilevel.trainer import train
-from dreamprm_code.bilevel.units import TrainingData, Unit
+from dreamprm_code.bilevel.units import Unit
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.jsonl import read_rows, write_rows
@@ -37,9 +35,8 @@ from dreamprm_code.record_base import Record
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.settings import OneOf
 from dreamprm_code.study.measures import grouped_auroc
-from dreamprm_code.study.ngrams import LinearPRM
 from dreamprm_code.study.step_features import StepFeatures
-from dreamprm_code.study.training import bare_training
+from dreamprm_code.study.training import bare_training, train_head
 
 Programs = Mapping[tuple, Sequence[StepLabel]]  # (question_id, solution_idx) -> its steps in order
 
@@ -92,7 +89,7 @@ def read_features(settings: Settings, problems: Mapping[str, Problem], programs:
     return {key: feature_SH for key, feature_SH in found.items() if feature_SH is not None}
 
 
-def train_head(settings: Settings, programs: Programs, features: Mapping[tuple, Tensor]) -> Callable[[Tensor], list[float]]:
+def fitted_head(settings: Settings, programs: Programs, features: Mapping[tuple, Tensor]) -> Callable[[Tensor], list[float]]:
     """A head fitted to the labels of these programs, as a function from features of steps to probabilities."""
     used = [(features[key], rows) for key, rows in programs.items() if key in features]
     scale = FeatureScale(used[0][0].shape[1], torch.float32)
@@ -103,19 +100,11 @@ def train_head(settings: Settings, programs: Programs, features: Mapping[tuple, 
         index = tuple(range(start, start + len(rows)))
         units.append(Unit(scale(feature_SH), rows=index, question_id=rows[0].question_id))
         start += len(rows)
-    data = TrainingData(
-        keys=tuple(label.key for label in labels),
-        mc_value=tuple(label.mc_value or 0.0 for label in labels),
-        num_rollouts=tuple(label.num_rollouts for label in labels),
-        inner=tuple(units), outer=(), validation=(), collate=lambda parts: torch.cat(list(parts)),
-    )  # fmt: skip
     training = bare_training(
         learn="none", loss="mse", inner_only_steps=0, bilevel_steps=settings.steps, batch_programs=settings.batch_programs,
         lr=settings.lr, weight_decay=settings.weight_decay, schedule="linear", clip=0.0, seed=settings.seed,
     )  # fmt: skip
-    model = LinearPRM(used[0][0].shape[1])
-    with tempfile.TemporaryDirectory() as folder:
-        train(training, data, folder, model)
+    model = train_head(training, labels, units)
 
     @torch.no_grad()
     def scores(feature_SH: Tensor) -> list[float]:
@@ -130,7 +119,7 @@ def cross_validated(
     """Step scores of each program by the head that has not seen its problem."""
     found: dict[tuple, list[float]] = {}
     for held_out in range(settings.folds):
-        head = train_head(settings, {key: rows for key, rows in programs.items() if fold[key[0]] != held_out}, features)
+        head = fitted_head(settings, {key: rows for key, rows in programs.items() if fold[key[0]] != held_out}, features)
         found |= {key: head(feature_SH) for key, feature_SH in features.items() if fold[key[0]] == held_out}
     return found
 

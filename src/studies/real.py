@@ -31,7 +31,7 @@ from dreamprm_code.records import Solution, StepLabel
 from dreamprm_code.selection.aggregation import aggregate
 from dreamprm_code.settings import OneOf
 from dreamprm_code.study.ngrams import LinearPRM
-from dreamprm_code.study.real_arms import ARMS, Encoded, Rows, encode, train_head
+from dreamprm_code.study.real_arms import ARMS, Encoded, Rows, encode, train_arm
 from dreamprm_code.study.real_tables import ArmScores, CandidateFacts, score_rows, write_table
 from dreamprm_code.study.step_features import StepFeatures
 from dreamprm_code.study.training import bare_training
@@ -166,7 +166,7 @@ def main(settings: Settings) -> None:
                 continue
             encoded = encode(ARMS[name], rows, states, settings.readout)
             for seed in missing:
-                model = train_head(ARMS[name], rows, encoded, training_of(settings, seed))
+                model = train_arm(ARMS[name], rows, encoded, training_of(settings, seed))
                 scores = candidate_scores(settings, model, encoded)
                 appender.append(
                     *score_rows(name, seed, {row.key: score for row, score in zip(rows.candidates, scores, strict=True)})
@@ -174,7 +174,7 @@ def main(settings: Settings) -> None:
                 bar.update(1)
     if settings.save is not None:
         encoded = encode(ARMS[settings.save], rows, states, settings.readout)
-        model = train_head(ARMS[settings.save], rows, encoded, training_of(settings, settings.seeds[0]))
+        model = train_arm(ARMS[settings.save], rows, encoded, training_of(settings, settings.seeds[0]))
         save_prm(settings, model, encoded, ARMS[settings.save].readout or settings.readout)
     sort_file(path, ArmScores)
     text = write_table(settings.out_dir, candidates, read_rows(path, ArmScores), settings.seed)

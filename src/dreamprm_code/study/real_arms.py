@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dreamprm_code.bilevel import TrainingData, TrainSettings, train
+from dreamprm_code.bilevel import TrainSettings
 from dreamprm_code.bilevel.units import Unit
 from dreamprm_code.prm.readout import FeatureScale
 from dreamprm_code.records import Problem, Solution, StepLabel
 from dreamprm_code.study.ngrams import LinearPRM, NgramEncoder
 from dreamprm_code.study.step_features import StepFeatures
+from dreamprm_code.study.training import train_head
 
 
 class Arm(NamedTuple):
@@ -94,8 +94,8 @@ def encode(arm: Arm, rows: Rows, states: StepFeatures, readout: str) -> Encoded:
     return Encoded(scale(labels_RH), scale(outcomes_MH), candidates, scale)
 
 
-def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
-    """The arm's rows as units. Where both levels read outcomes, those of training problems are fitted, the others judge."""
+def levels_of(arm: Arm, rows: Rows, encoded: Encoded) -> tuple[list[Unit], list[Unit]]:
+    """Units of the inner and of the outer level: where both read outcomes, training problems are fitted, the others judge."""
     outcomes = [float(bool(row.passed)) for row in rows.outcomes]
     questions = [row.question_id for row in rows.outcomes]
     inner = []
@@ -114,22 +114,10 @@ def data_of(arm: Arm, rows: Rows, encoded: Encoded) -> TrainingData:
         whole = [unit for unit in whole if unit.question_id in rows.train_ids]
     if arm.outcomes:
         inner += whole
-    return TrainingData(
-        keys=tuple(row.key for row in rows.labels) if arm.step_labels else (),
-        mc_value=tuple(row.mc_value or 0.0 for row in rows.labels) if arm.step_labels else (),
-        num_rollouts=tuple(row.num_rollouts for row in rows.labels) if arm.step_labels else (),
-        inner=tuple(inner),
-        outer=tuple(outer),
-        validation=(),
-        collate=lambda features: torch.cat(list(features)),
-    )
+    return inner, outer
 
 
-def train_head(arm: Arm, rows: Rows, encoded: Encoded, training: TrainSettings) -> LinearPRM:
+def train_arm(arm: Arm, rows: Rows, encoded: Encoded, training: TrainSettings) -> LinearPRM:
     """The arm's head after one training; what is learned and how its gradient is had are the arm's."""
-    torch.manual_seed(training.seed)
-    model = LinearPRM(encoded.outcomes_MF.shape[1])
     own = training.with_changes(learn=arm.learn, hypergradient=arm.hypergradient)
-    with tempfile.TemporaryDirectory() as folder:
-        train(own, data_of(arm, rows, encoded), folder, model)
-    return model
+    return train_head(own, rows.labels if arm.step_labels else [], *levels_of(arm, rows, encoded))
