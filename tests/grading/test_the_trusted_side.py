@@ -66,8 +66,7 @@ def test_a_large_problem_for_a_busy_worker_holds_nobody_up():
     """One worker sleeps, its next problem of 16 MB cannot be sent yet; the other worker goes on."""
     large = make_problem("large", [("1\n" + " " * (16 << 20), "2")])
     with Grader(GraderSettings(workers=2, cpu_limit_s=6, sleep_limit_s=30)) as grader:
-        once = "import time\nn = int(input())\ntime.sleep(6 if n == 3 else 0)\nprint(2 * n)"
-        sleeper = grader.submit(GradeRequest(0, PROBLEMS["double"], once))
+        sleeper = grader.submit(GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(6)\n" + DOUBLE))
         time.sleep(0.5)
         others = [grader.submit(GradeRequest(n, large, f"{DOUBLE}  # {n}")) for n in (1, 2)]
         light = [grader.submit(GradeRequest(n, PROBLEMS["double"], f"{DOUBLE}  # {n}")) for n in range(40)]
