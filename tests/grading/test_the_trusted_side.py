@@ -114,7 +114,7 @@ def test_outputs_of_megabytes_cost_the_judge_little(text):
 
 
 def test_a_silent_worker_is_replaced_and_its_program_graded_once_more(monkeypatch):
-    monkeypatch.setattr(pool, "SILENCE_S", 2.0)
+    monkeypatch.setattr(pool, "SILENCE_S", 4.0)  # a busy machine leaves a worker waiting for a while
     with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
         innocent = GradeRequest(0, PROBLEMS["double"], "import time\ntime.sleep(0.3)\n" + DOUBLE)
         (first,) = workers(grader)
