@@ -22,8 +22,9 @@ def is_missing(language: str) -> bool:
 def verdict():
     """(verdict, reason) of a program; skips where its compiler is missing."""
     present = tuple(name for name in LANGUAGES if not is_missing(name))
-    # room for the CPU time that a virtual machine takes beside other load: no program here is meant to run into it
-    limits = LIMITS | {"cpu_limit_s": 6, "build_cpu_limit_s": 20, "build_memory_limit_mb": 512}
+    # room for the CPU time that a virtual machine takes beside other load, and for its waiting for memory: no program here is
+    # meant to run into these
+    limits = LIMITS | {"cpu_limit_s": 6, "sleep_limit_s": 6, "build_cpu_limit_s": 20, "build_memory_limit_mb": 512}
     settings = GraderSettings(languages=present, **limits)
     with Grader(settings) as grader:
 
