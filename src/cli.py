@@ -40,8 +40,8 @@ def run_stage(settings_class: type[SettingsT], section: str, description: str, m
     """Parse the command line and run ``main``.
 
     Unfinished work becomes one clear line and status 3. A UserError (JsonlError, SettingsError ...) and an error of the
-    operating system (no space, no permission, a folder in the place of a file) become one line and status 2; Ctrl-C and
-    SIGTERM end in order, with status 130 and 143. Anything else is a defect and keeps its traceback.
+    operating system (no space, no permission, no memory, a folder in the place of a file) become one line and status 2; Ctrl-C
+    and SIGTERM end in order, with status 130 and 143. Anything else is a defect and keeps its traceback.
     """
     with _sigterm_as_interrupt() as terminated:
         try:
@@ -52,6 +52,8 @@ def run_stage(settings_class: type[SettingsT], section: str, description: str, m
             _fail(section, str(error), "unfinished", status=3)
         except OSError as error:
             _fail(section, _describe(error))
+        except MemoryError:
+            _fail(section, "there is not enough memory; free some, or use a smaller model or smaller batches")
         except KeyboardInterrupt:
             how, status = ("terminated", 143) if terminated else ("interrupted", 130)
             print(f"{section}: {how}; run the same command again to go on", file=sys.stderr)

@@ -19,18 +19,19 @@ import torch
 from pydantic import Field
 
 from cli import run_stage
+from dreamprm_code.bilevel.resume import only_training_in
 from dreamprm_code.errors import UserError
 from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import open_grader
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.manifest import check_resume, write_manifest
 from dreamprm_code.policies.local import load_model
+from dreamprm_code.prm.folders import require_finite
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
-from dreamprm_code.rl.ppo import within_memory
+from dreamprm_code.rl.ppo import within_disk
 from dreamprm_code.rl.prompting import STYLES, Prompts
-from dreamprm_code.rl.rewards import FORMS
-from dreamprm_code.rl.rewards import step_rewards as rewards_of_form
+from dreamprm_code.rl.rewards import FORMS, step_rewards
 from dreamprm_code.rl.trainer import Scorer, grade_with
 from dreamprm_code.settings import OneOf
 
@@ -67,7 +68,7 @@ def main(settings: Settings) -> None:
         from datasets import Dataset
         from trl.trainer.grpo_config import GRPOConfig
 
-        from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, Watch, last_checkpoint
+        from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, Watch, go_on
     except ImportError as error:
         raise UserError(f"GRPO needs TRL ({error}): pip install -r requirements-rl.txt") from None
     if settings.prm is None and settings.reward != "outcome":
@@ -77,6 +78,7 @@ def main(settings: Settings) -> None:
     identity = {name: getattr(settings, name) for name in DECIDE} | {"problems": list(problems), "limits": settings.limits()}
     check_resume(log_path, identity, remedy="give another folder with --out-dir")
     model, tokenizer = load_model(settings.policy, "float32", "cpu")
+    require_finite(model.named_parameters(), Path(settings.policy))
     prompts = Prompts(settings.style, tokenizer)
     rows = [{"prompt": prompts.text(problem), "question_id": question_id} for question_id, problem in problems.items()]
     prm = None if settings.prm is None else PRM.from_pretrained(settings.prm)
@@ -88,7 +90,7 @@ def main(settings: Settings) -> None:
             programs = [(problems[name], prompts.program(text)) for name, text in zip(question_id, completions, strict=True)]
             return [None if passed is None else float(passed) for passed in grade(programs)]
 
-        def step_rewards(
+        def steps_of(
             inputs: Sequence[dict[str, Any]], pieces: Sequence[list[str]], outcomes: Sequence[float]
         ) -> list[tuple[list[float], list[int]]]:
             assert prm is not None
@@ -96,7 +98,7 @@ def main(settings: Settings) -> None:
             for row, texts, outcome in zip(inputs, pieces, outcomes, strict=True):
                 program = prompts.program("".join(texts))
                 scores = prm.score(problems[row["question_id"]], [program])[0] if program else []
-                rewards = rewards_of_form(settings.reward, scores, outcome > 0, settings.reward_scale)
+                rewards = step_rewards(settings.reward, scores, outcome > 0, settings.reward_scale)
                 found.append((rewards, scorer.ends(program, texts) if program else []))
             return found
 
@@ -115,26 +117,25 @@ def main(settings: Settings) -> None:
             "report_to": "none",
             "logging_steps": 1,
             "logging_nan_inf_filter": False,
+            "disable_tqdm": True,
         }
+        watch = Watch(say)
         try:
-            arguments = GRPOConfig(**{**given, **settings.trl})
             trainer = StepRewardGRPOTrainer(
                 model=model,
                 reward_funcs=passes,
-                args=arguments,
+                args=GRPOConfig(**{**given, **settings.trl}),
                 train_dataset=Dataset.from_list(rows),
                 processing_class=tokenizer,
-                callbacks=[Watch()],
-                step_rewards=None if settings.reward == "outcome" else step_rewards,
+                callbacks=[watch],
+                step_rewards=None if settings.reward == "outcome" else steps_of,
             )
         except (TypeError, ValueError) as error:
             raise UserError(f"TRL refuses these settings: {str(error).splitlines()[0]}") from None
-        write_manifest(log_path, stage="rl_grpo", config=settings.model_dump(mode="json"), identity=identity)
-        checkpoint = last_checkpoint(settings.out_dir)
-        with within_memory(arguments.per_device_train_batch_size, settings.max_tokens, "batch_problems or max_tokens"):
-            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    trainer.save_model(str(settings.out_dir / "policy"))
-    tokenizer.save_pretrained(settings.out_dir / "policy")
+        with only_training_in(settings.out_dir), within_disk(settings.out_dir):
+            write_manifest(log_path, stage="rl_grpo", config=settings.model_dump(mode="json"), identity=identity)
+            go_on(trainer, watch)
+            trainer.save_model(str(settings.out_dir / "policy"))
     log = [row for row in trainer.state.log_history if "reward" in row]
     write_bytes_atomic(log_path, [json.dumps(row).encode() + b"\n" for row in log])
     say(f"{settings.steps} steps; mean outcome of the first {log[0]['reward']:.3f}, of the last {log[-1]['reward']:.3f}")

@@ -24,10 +24,12 @@ from dreamprm_code.files import write_bytes_atomic
 from dreamprm_code.grading import open_grader
 from dreamprm_code.grading.settings import GradingSettings
 from dreamprm_code.policies.local import load_model
+from dreamprm_code.prm.folders import require_finite
 from dreamprm_code.prm.model import LoraSettings, build_model
 from dreamprm_code.prm.scoring import PRM
 from dreamprm_code.problems.settings import RunSettings
 from dreamprm_code.rl.models import Critic, LoraPolicy, same_tokens
+from dreamprm_code.rl.ppo import within_disk
 from dreamprm_code.rl.prompting import STYLES, Prompts
 from dreamprm_code.rl.settings import PPOSettings
 from dreamprm_code.rl.trainer import PPORun, Scorer, grade_with, pass_rates, sample_programs
@@ -57,6 +59,7 @@ def main(settings: Settings) -> None:
     split = settings.window_split()
     problems, test = split.require("train"), split.require("test") if settings.test_samples else []
     model, tokenizer = load_model(settings.policy, settings.dtype, settings.device)
+    require_finite(model.named_parameters(), Path(settings.policy))
     lora = LoraSettings(settings.lora_rank, settings.lora_alpha)
     policy = LoraPolicy(model, tokenizer, lora, settings.temperature, settings.seed, settings.batch_size)
     prm = None if settings.prm is None else PRM.from_pretrained(settings.prm, device=policy.device)
@@ -88,6 +91,8 @@ def main(settings: Settings) -> None:
 
         log = run.run(measure)
     steps = [row for row in log if row["phase"] == "ppo"]
+    if not steps:
+        raise UserError(f"{settings.out_dir}: the log of its steps is gone; give another folder with --out-dir")
     report = {
         "steps": len(steps),
         "seconds": steps[-1]["seconds"],
@@ -95,8 +100,9 @@ def main(settings: Settings) -> None:
         "pass_rate_of_the_last_step": steps[-1]["pass_rate"],
         "test_pass_rate": {row["step"]: row["test_pass_rate"] for row in log if "test_pass_rate" in row},
     }
-    policy.model.merge_and_unload().save_pretrained(settings.out_dir / "policy")
-    tokenizer.save_pretrained(settings.out_dir / "policy")
+    with within_disk(settings.out_dir / "policy"):
+        policy.model.merge_and_unload().save_pretrained(settings.out_dir / "policy")
+        tokenizer.save_pretrained(settings.out_dir / "policy")
     write_bytes_atomic(settings.out_dir / "rl.json", [json.dumps(report, indent=2).encode(), b"\n"])
     say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report.items()))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from builders.rl_toy import PROBLEMS, SPECIAL, settings, tiny_critic, tiny_policy
 from builders.tokenizers import byte_tokenizer
@@ -20,6 +22,8 @@ from dreamprm_code.rl.ppo import (
     ppo_step,
     value_losses,
     whiten,
+    within_disk,
+    within_memory,
 )
 from dreamprm_code.rl.prompting import Prompts
 
@@ -170,3 +174,17 @@ def test_a_loss_that_is_no_number_and_too_little_memory_are_one_line(monkeypatch
     with pytest.raises(RLError, match="2 programs of 3 tokens do not fit into memory; lower micro_batch") as error:
         ppo_step(policy, critic, optimizers(policy, critic), batch, rewards, settings(), 0)
     assert "\n" not in str(error.value)
+
+
+def test_what_the_libraries_say_of_full_memory_and_a_full_disk_is_one_line():
+    for message in (MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(RLError, match="2 programs of 3 tokens do not fit"), within_memory(2, 3, "batch_size"):
+            raise message
+    for name in ("no space", "Error while serializing: I/O error: No space left on device (os error 28)"):
+        with pytest.raises(RLError, match="out/policy: the disk is full; make room"), within_disk(Path("out/policy")):
+            if name == "no space":
+                with open("/dev/full", "wb") as device:
+                    torch.save(ALL, device)
+            raise SafetensorError(name)
+    with pytest.raises(RuntimeError, match="a defect"), within_memory(2, 3, "batch_size"), within_disk(Path("out")):
+        raise RuntimeError("a defect")

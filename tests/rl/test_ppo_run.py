@@ -10,7 +10,8 @@ import torch
 
 from builders.rl_toy import PROBLEMS, grade, run_of, tiny_policy, trained_prm
 from builders.tokenizers import byte_tokenizer
-from dreamprm_code.bilevel.resume import ResumeError
+from dreamprm_code import files
+from dreamprm_code.bilevel.resume import ResumeError, load_state, only_training_in, save_state
 from dreamprm_code.errors import UserError
 from dreamprm_code.rl.models import same_tokens
 from dreamprm_code.rl.ppo import RLError
@@ -59,6 +60,18 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
         assert torch.equal(one, other)
     with pytest.raises(ResumeError, match=r"lr: 0\.02 there, 0\.01 now"):
         run_of(tmp_path / "cut", lr=0.01).run()
+
+
+def test_a_state_that_lacks_a_part_and_a_second_run_in_the_folder_are_one_line(tmp_path, monkeypatch):
+    run = run_of(tmp_path, steps=1)
+    run.run()
+    state = load_state(tmp_path, run.identity)
+    save_state(tmp_path, run.identity, {**state, "trained": state["trained"][:-1]})
+    with pytest.raises(ResumeError, match=r"resume/state\.pt: not the whole state of a training \(zip.*delete this file"):
+        run_of(tmp_path, steps=2).run()
+    monkeypatch.setattr(files, "LOCK_WAIT_S", 0.0)
+    with only_training_in(tmp_path), pytest.raises(ResumeError, match="another training writes here; wait for it"):
+        run_of(tmp_path, steps=2).run()
 
 
 def test_equal_rewards_leave_the_policy_as_it_is_and_say_so(tmp_path, caplog):

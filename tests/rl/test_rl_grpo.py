@@ -12,6 +12,8 @@ import rl_grpo
 from builders.rl_toy import SPECIAL, tiny_config
 from builders.rows import make_problem
 from builders.tokenizers import byte_tokenizer
+from dreamprm_code import files
+from dreamprm_code.bilevel.resume import only_training_in
 from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import write_rows
 from dreamprm_code.policies.local import load_model
@@ -65,6 +67,25 @@ def test_a_run_cut_off_goes_on_to_the_same_curve_and_writes_a_policy(run, tmp_pa
         assert torch.equal(mine, its)
     with pytest.raises(UserError, match=r"lr: 0\.001 there, 0\.01 now"):
         rl_grpo.main(rl_grpo.Settings(**again | {"lr": 0.01}))
+    rl_grpo.main(rl_grpo.Settings(**again))  # a run that has ended takes no further step
+    assert curve(again["out_dir"]) == wanted and not (again["out_dir"] / "checkpoint-5").exists()
+    monkeypatch.setattr(files, "LOCK_WAIT_S", 0.0)
+    with only_training_in(again["out_dir"]), pytest.raises(UserError, match="another training writes here"):
+        rl_grpo.main(rl_grpo.Settings(**again))
+    (again["out_dir"] / "checkpoint-4" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"checkpoint-4: cannot be taken up .*delete this folder") as error:
+        rl_grpo.main(rl_grpo.Settings(**again))
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_no_numbers_are_named_before_anything_is_written(run):
+    model = AutoModelForCausalLM.from_pretrained(run["policy"])
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    model.save_pretrained(run["policy"])
+    with pytest.raises(UserError, match=r"embed_tokens.* holds values that are not finite"):
+        rl_grpo.main(rl_grpo.Settings(**run))
+    assert not run["out_dir"].exists()
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,20 @@ def only_training_in(out_dir: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def taking_up(out_dir: Path) -> Iterator[None]:
+    """What a readable checkpoint lacks, or holds in another shape, becomes one line.
+
+    Raises:
+        ResumeError: in the place of what the parts of the run say.
+    """
+    try:
+        yield
+    except BROKEN as error:
+        path = out_dir / STATE_NAME
+        raise ResumeError(f"{path}: not the whole state of a training ({_first_line(error)}); {REMEDY}") from None
+
+
 @torch.no_grad()
 def restore(run: BiLevelRun) -> bool:
     """Take up the resume checkpoint of a killed run, if there is one; True if that run had finished.
@@ -122,7 +136,7 @@ def restore(run: BiLevelRun) -> bool:
     state = load_state(run.out_dir, run.identity) if run.settings.checkpoint_every else None
     if state is None:
         return False
-    try:
+    with taking_up(run.out_dir):
         run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
         run.set_params(state["params"])
         run.inner.optimizer.load_state_dict(state["optimizer"])
@@ -133,7 +147,5 @@ def restore(run: BiLevelRun) -> bool:
             run.outer.optimizer.load_state_dict(state["outer_optimizer"])
             for batches, place in zip(run.outer_batches, state["outer_batches"], strict=True):
                 batches.skip_to(*place)
-        return bool(state["finished"])
-    except BROKEN as error:
-        path = run.out_dir / STATE_NAME
-        raise ResumeError(f"{path}: not the whole state of a training ({_first_line(error)}); {REMEDY}") from None
+        finished = bool(state["finished"])
+    return finished

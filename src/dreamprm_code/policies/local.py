@@ -33,6 +33,7 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
     Raises:
         UserError: there is no such model or device, or the model cannot be read.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     path = Path(source).expanduser()
@@ -53,7 +54,7 @@ def load_model(source: str, dtype: str = "auto", device: str = "auto") -> tuple[
             model: Any = AutoModelForCausalLM.from_pretrained(
                 name, dtype=torch.bfloat16 if dtype == "auto" else getattr(torch, dtype), **where, **settings
             )
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, SafetensorError) as error:
         raise PolicyError(f"local model {source}: cannot be loaded ({str(error).splitlines()[0]})") from None
     kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:

@@ -15,19 +15,26 @@ from __future__ import annotations
 import json
 import logging
 import math
+import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback, TrainerState
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from dreamprm_code.bilevel.resume import BROKEN
+from dreamprm_code.errors import UserError
 from dreamprm_code.rl.models import token_pieces
-from dreamprm_code.rl.ppo import RLError
+from dreamprm_code.rl.ppo import RLError, within_memory
 
 _LOG = logging.getLogger(__name__)
+
+STATE_FILE = "trainer_state.json"
 
 StepsOf = tuple[list[float], list[int]]
 """A completion's step rewards, and the tokens that end the steps."""
@@ -86,10 +93,23 @@ class StepRewardGRPOTrainer(GRPOTrainer):
 
 
 class Watch(TrainerCallback):
-    """Stops at numbers that are none, before they reach a checkpoint, and says where a step teaches nothing."""
+    """Stops at numbers that are none, before they reach a checkpoint, and says where a step teaches nothing.
+
+    ``step`` is the step that is being taken, None before the first: until then a checkpoint is taken up.
+    """
+
+    def __init__(self, say: Callable[[str], None] = lambda text: None):
+        self.say = say
+        self.step: int | None = None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self.step = state.global_step + 1
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **more: Any) -> None:
         logs = logs or {}
+        if "reward" in logs:
+            shown = ", ".join(f"{name} {float(logs[name]):.4g}" for name in ("reward", "loss", "grad_norm") if name in logs)
+            self.say(f"step {state.global_step} of {state.max_steps}: {shown}")
         for name in ("loss", "grad_norm", "reward"):
             if name in logs and not math.isfinite(float(logs[name])):
                 raise RLError(f"step {state.global_step}: {name} became {logs[name]}; lower lr; the last checkpoint is kept")
@@ -97,14 +117,51 @@ class Watch(TrainerCallback):
             _LOG.warning("step %d: equal outcomes in every group of programs; outcomes teach nothing", state.global_step)
 
 
+def go_on(trainer: GRPOTrainer, watch: Watch) -> None:
+    """Train from the last checkpoint that is whole, or from the start; of a run that had ended, only its end is read.
+
+    TRL would take one step more from there.
+
+    Raises:
+        RLError: a batch does not fit into memory, the policy's weights became no numbers, or the checkpoint is damaged.
+    """
+    arguments: Any = trainer.args
+    checkpoint = last_checkpoint(Path(arguments.output_dir))
+    trainer.remove_callback(PrinterCallback)  # Watch says what a step came to
+    size = arguments.per_device_train_batch_size, arguments.max_completion_length
+    try:
+        with within_memory(*size, "batch_problems or max_tokens"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of names that TRL still calls in transformers
+            if checkpoint is not None and _step_of(checkpoint) >= arguments.max_steps:
+                trainer._load_from_checkpoint(str(checkpoint))
+                trainer.state = TrainerState.load_from_json(str(checkpoint / STATE_FILE))
+            else:
+                trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except UserError:
+        raise
+    except (*BROKEN, OSError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if "probability tensor" in reason:  # what torch says when the next token is sampled
+            raise RLError(f"step {watch.step}: the policy's probabilities became nan; lower lr; checkpoints are kept") from None
+        if checkpoint is not None and watch.step is None:
+            raise RLError(
+                f"{checkpoint}: cannot be taken up ({reason}); delete this folder: the run then goes on from the one before it"
+            ) from None
+        raise
+
+
 def last_checkpoint(out_dir: Path) -> Path | None:
     """TRL's last checkpoint that is whole: its state is written last, so that one which a kill cut off has none."""
 
     def is_whole(folder: Path) -> bool:
         try:
-            return bool(json.loads((folder / "trainer_state.json").read_text()))
+            return bool(json.loads((folder / STATE_FILE).read_text()))
         except (OSError, ValueError):
             return False
 
-    found = {int(name): folder for folder in out_dir.glob("checkpoint-*") if (name := folder.name.split("-")[1]).isdigit()}
-    return next((found[step] for step in sorted(found, reverse=True) if is_whole(found[step])), None)
+    folders = [folder for folder in out_dir.glob("checkpoint-*") if folder.name.split("-")[1].isdigit()]
+    return next((folder for folder in sorted(folders, key=_step_of, reverse=True) if is_whole(folder)), None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -46,9 +47,25 @@ def within_memory(num_programs: int, length: int, remedy: str) -> Iterator[None]
     """
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):  # what torch says on CPUs
+    except (RuntimeError, MemoryError) as error:
+        # on CPUs torch says it in words
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error):
             raise RLError(f"{num_programs} programs of {length} tokens do not fit into memory; lower {remedy}") from None
+        raise
+
+
+@contextmanager
+def within_disk(folder: Path) -> Iterator[None]:
+    """A full disk becomes one line; safetensors, tokenizers and torch each have an error of their own for it.
+
+    Raises:
+        RLError: in the place of theirs.
+    """
+    try:
+        yield
+    except Exception as error:
+        if any(words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed writing")):
+            raise RLError(f"{folder}: the disk is full; make room and run the same command again: it goes on") from None
         raise
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from dreamprm_code.bilevel.progress import Reporter
-from dreamprm_code.bilevel.resume import load_state, save_state
+from dreamprm_code.bilevel.resume import load_state, only_training_in, save_state, taking_up
 from dreamprm_code.errors import UserError
 from dreamprm_code.grading import Grader, GradeRequest
 from dreamprm_code.policies.base import request_seed
@@ -147,10 +147,14 @@ class PPORun:
         """Take all steps that are left; returns the log's rows. ``each`` may measure after a step (and before the first, 0).
 
         Raises:
-            UserError: a step that cannot be taken; the last resume checkpoint is as it was.
+            UserError: a step that cannot be taken, or another run writes into the folder; the last resume checkpoint is as it
+                was.
         """
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        self._restore()
+        with only_training_in(self.out_dir):
+            self._restore()
+            return self._run(each)
+
+    def _run(self, each: Callable[[int], dict[str, float] | None] | None) -> list[dict[str, Any]]:
         settings = self.settings
         with self._reporter() as reporter:
             if self.step == 0 and each is not None and (found := each(0)):
@@ -243,8 +247,9 @@ class PPORun:
         state = load_state(self.out_dir, self.identity)
         if state is None:
             return
-        self.step = state["step"]
-        for parameter, value in zip(self._trained(), state["trained"], strict=True):
-            parameter.copy_(value)
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
+        with taking_up(self.out_dir):
+            for parameter, value in zip(self._trained(), state["trained"], strict=True):
+                parameter.copy_(value)
+            for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(values)
+            self.step = int(state["step"])
