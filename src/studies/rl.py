@@ -38,12 +38,13 @@ from dreamprm_code.rl.models import Critic, LoraPolicy
 from dreamprm_code.rl.prompting import Prompts
 from dreamprm_code.rl.settings import PPOSettings
 from dreamprm_code.rl.trainer import Grade, PPORun, Scorer, grade_with, pass_rates, sample_programs
-from dreamprm_code.study.measures import grouped_auroc
+from dreamprm_code.study.measures import at_one_place, grouped_auroc
 from dreamprm_code.study.mini_policy import (
     LINE_PRMS,
     explains,
     imitate,
     label_lines,
+    log_likelihoods,
     make_model,
     make_tokenizer,
     train_line_prm,
@@ -220,8 +221,9 @@ def start_prms(settings: Settings, grade: Grade, pool: Sequence[MiniTask]) -> No
 
 
 def judge_prms(settings: Settings, grade: Grade, measured: Sequence[MiniTask]) -> dict[str, Any]:
-    """On the policy's programs for tasks that the PRMs have not seen: pass rates, AUROC of line scores and of a line's place
-    against bisected labels, and what base and PRMs explain as critics."""
+    """On the policy's programs for tasks that the PRMs have not seen: pass rates, what base and PRMs explain as critics, and
+    AUROC against bisected labels: of line scores, of a line's place and of the policy's own log-likelihood of what it wrote so
+    far; then less what the place says, and against the outcomes at the last line."""
     path = settings.out_dir / "prms.json"
     if path.exists():
         return dict(json.loads(path.read_text()))
@@ -237,16 +239,29 @@ def judge_prms(settings: Settings, grade: Grade, measured: Sequence[MiniTask]) -
         programs.setdefault(label.key[:2], []).append(label)
     base = build_model(settings.start / "policy", LORA, seed=settings.seed)
     facts["explained by the base"] = explains(base, policy, sampled)
-    places = [[(-float(row.step_idx), bool(row.num_correct)) for row in rows] for rows in programs.values()]
-    facts["AUROC of the place"] = grouped_auroc(places, seed)
+    own = log_likelihoods(policy, sampled)
+    scores = {
+        "place": [[-float(row.step_idx) for row in rows] for rows in programs.values()],
+        "log-likelihood": [own[row] for _, row in programs],
+    }
     for kind in LINE_PRMS:
         prm = load_prm(settings, kind)
         facts[f"explained by the PRM of {kind}"] = explains(prm.model, policy, sampled)
-        pairs = []
-        for (question_id, _), rows in programs.items():
-            (scores,) = prm.score(problems[question_id], [rows[-1].prefix])
-            pairs.append([(score, bool(row.num_correct)) for score, row in zip(scores, rows, strict=True)])
-        facts[f"AUROC of the PRM of {kind}"] = grouped_auroc(pairs, seed)
+        scores[f"PRM of {kind}"] = [
+            prm.score(problems[question_id], [rows[-1].prefix])[0] for (question_id, _), rows in programs.items()
+        ]
+        facts[f"spread (sd) of the PRM of {kind}"] = float(np.std(np.concatenate(scores[f"PRM of {kind}"])))
+    holds = [[bool(row.num_correct) for row in rows] for rows in programs.values()]
+
+    def judged(found: Sequence[Sequence[float]], right: Sequence[Sequence[bool]]) -> tuple[float, float, float]:
+        return grouped_auroc([list(zip(*pair, strict=True)) for pair in zip(found, right, strict=True)], seed)
+
+    for name, found in scores.items():
+        facts[f"AUROC of the {name}"] = judged(found, holds)
+        if name != "place":
+            facts[f"AUROC of the {name}, less the mean at the place"] = judged(at_one_place(found), holds)
+            last = [[step_scores[-1]] for step_scores in found], [[bool(sampled[row].passed)] for _, row in programs]
+            facts[f"AUROC of the {name}, last line against the outcome"] = judged(*last)
     write_bytes_atomic(path, [json.dumps(facts, indent=2).encode(), b"\n"])
     say(json.dumps({name: value for name, value in facts.items() if name != "rates"}))
     return facts

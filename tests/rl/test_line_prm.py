@@ -17,7 +17,7 @@ from dreamprm_code.labels import steps_of
 from dreamprm_code.prm.input_text import program_prefixes
 from dreamprm_code.records import StepLabel
 from dreamprm_code.steps import StepSettings
-from dreamprm_code.study.measures import grouped_auroc
+from dreamprm_code.study.measures import at_one_place, grouped_auroc
 
 LINES = StepSettings(200, "line")
 CODE = """def main():
@@ -50,6 +50,12 @@ def test_auroc_over_groups_by_hand():
     """Rights at 0.9 and 0.4, wrongs at 0.5 and 0.1: three of four pairs. Resampling one group alone cannot change it."""
     group = [(0.9, True), (0.4, True), (0.5, False), (0.1, False)]
     assert grouped_auroc([group]) == pytest.approx((0.75, 0.75, 0.75))
+
+
+def test_what_the_place_leaves_by_hand():
+    """Programs of two steps and one of one: 0.4 and 0.2 have the mean 0.3 at the first step, 0.9 and 0.5 0.7 at the second."""
+    found = at_one_place([[0.4, 0.9], [0.2, 0.5], [0.6]])
+    assert found == [pytest.approx([0.1, 0.2]), pytest.approx([-0.1, -0.2]), [0.0]]
 
 
 def labels_of(solution, first_lost: int) -> list[StepLabel]:

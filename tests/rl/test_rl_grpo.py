@@ -28,13 +28,13 @@ from dreamprm_code.rl.grpo import StepRewardGRPOTrainer, Watch
 def run(tmp_path) -> dict:
     AutoModelForCausalLM.from_config(tiny_config(260)).save_pretrained(tmp_path / "start")
     byte_tokenizer(SPECIAL).save_pretrained(tmp_path / "start")
-    write_rows(tmp_path / "problems.jsonl", [make_problem(name, contest_date="2024-01-05") for name in ("a", "b")])
+    write_rows(tmp_path / "problems.jsonl", [make_problem(name, contest_date="2024-01-05") for name in "abcdef"])
     PRM.create(str(tmp_path / "start"), tokenizer=byte_tokenizer(SPECIAL), steps=StepSettings(200, "line")).save_pretrained(
         tmp_path / "prm"
     )
     return {
         "problems": str(tmp_path / "problems.jsonl"), "data_dir": tmp_path, "out_dir": tmp_path / "out", "style": "statement",
-        "windows": {"train": ["2024-01-01", None]}, "policy": str(tmp_path / "start"), "prm": tmp_path / "prm", "steps": 4,
+        "windows": {"train": ["2024-01-01", None]}, "policy": str(tmp_path / "start"), "prm": tmp_path / "prm", "steps": 5,
         "batch_problems": 2, "samples_per_problem": 2, "max_tokens": 6, "lr": 1e-3, "checkpoint_every": 2, "grade_workers": 1,
     }  # fmt: skip
 
@@ -48,11 +48,11 @@ def curve(folder) -> list[dict]:
 def test_a_run_cut_off_goes_on_to_the_same_curve_and_writes_a_policy(run, tmp_path, monkeypatch, caplog, capsys):
     rl_grpo.main(rl_grpo.Settings(**run))
     wanted = curve(run["out_dir"])
-    assert [row["step"] for row in wanted] == [1, 2, 3, 4] and "equal outcomes in every group" in caplog.text
-    assert "rl_grpo: 4 steps; mean outcome of the first 0.000" in capsys.readouterr().out
+    assert [row["step"] for row in wanted] == [1, 2, 3, 4, 5] and "equal outcomes in every group" in caplog.text
+    assert "rl_grpo: 5 steps; mean outcome of the first 0.000" in capsys.readouterr().out
 
     def cut_off(self, args, state, control, **more):
-        if state.global_step == 3:
+        if state.global_step == 5:  # the last checkpoint is of step 4, one step into the second epoch of three
             raise KeyboardInterrupt
 
     again = run | {"out_dir": tmp_path / "again"}
@@ -68,12 +68,12 @@ def test_a_run_cut_off_goes_on_to_the_same_curve_and_writes_a_policy(run, tmp_pa
     with pytest.raises(UserError, match=r"lr: 0\.001 there, 0\.01 now"):
         rl_grpo.main(rl_grpo.Settings(**again | {"lr": 0.01}))
     rl_grpo.main(rl_grpo.Settings(**again))  # a run that has ended takes no further step
-    assert curve(again["out_dir"]) == wanted and not (again["out_dir"] / "checkpoint-5").exists()
+    assert curve(again["out_dir"]) == wanted and not (again["out_dir"] / "checkpoint-6").exists()
     monkeypatch.setattr(files, "LOCK_WAIT_S", 0.0)
     with only_training_in(again["out_dir"]), pytest.raises(UserError, match="another training writes here"):
         rl_grpo.main(rl_grpo.Settings(**again))
-    (again["out_dir"] / "checkpoint-4" / "model.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match=r"checkpoint-4: cannot be taken up .*delete this folder") as error:
+    (again["out_dir"] / "checkpoint-5" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"checkpoint-5: cannot be taken up .*delete this folder") as error:
         rl_grpo.main(rl_grpo.Settings(**again))
     assert "\n" not in str(error.value)
 

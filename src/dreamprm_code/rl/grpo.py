@@ -17,7 +17,7 @@ import logging
 import math
 import pickle
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback, TrainerState
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from dreamprm_code.bilevel.resume import BROKEN
 from dreamprm_code.errors import UserError
@@ -63,6 +64,20 @@ def step_advantages(
     return (to_go_BK - mean_BK).gather(1, steps_BT)
 
 
+class _OrderOfEpochs(RepeatSampler):
+    """TRL's sampler, whose order of an epoch follows from how many it has drawn: after a kill, those before are drawn again."""
+
+    state: Callable[[], TrainerState]
+    has_begun = False
+
+    def __iter__(self) -> Iterator[int]:
+        epochs = 0 if self.has_begun or not self.shuffle else int(self.state().epoch or 0)
+        self.has_begun = True
+        for _ in range(epochs):
+            torch.randperm(self.num_samples, generator=self.generator)
+        yield from super().__iter__()
+
+
 class StepRewardGRPOTrainer(GRPOTrainer):
     """GRPOTrainer with ``step_rewards``; without them it is TRL's, to the bit. All else as there."""
 
@@ -70,6 +85,12 @@ class StepRewardGRPOTrainer(GRPOTrainer):
         super().__init__(*args, **kwargs)
         self.step_rewards = step_rewards
         self._outcomes_B = torch.empty(0)
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        sampler: Any = super()._get_train_sampler(dataset)
+        sampler.__class__ = _OrderOfEpochs
+        sampler.state = lambda: self.state
+        return sampler
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         """Of all processes, as TRL gathers them; this one's are kept, summed over the reward functions."""

@@ -28,6 +28,16 @@ def grouped_auroc(groups: Sequence[Sequence[tuple[float, bool]]], seed: int = 0)
     return of(groups), float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))
 
 
+def at_one_place(programs: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Scores of each program's steps less the mean of those that stand at the same step of as many: what the place leaves."""
+    places: dict[tuple[int, int], list[float]] = {}
+    for scores in programs:
+        for step, score in enumerate(scores):
+            places.setdefault((step, len(scores)), []).append(score)
+    mean = {place: float(np.mean(scores)) for place, scores in places.items()}
+    return [[score - mean[step, len(scores)] for step, score in enumerate(scores)] for scores in programs]
+
+
 def _calibration_error(values: Sequence[float], truth: Sequence[float]) -> float:
     return expected_calibration_error(calibration_bins([min(max(value, 0.0), 1.0) for value in values], truth)) or 0.0
 

@@ -205,6 +205,18 @@ def train_line_prm(
 
 
 @torch.no_grad()
+def log_likelihoods(policy: LoraPolicy, sampled: Sequence[Graded]) -> list[list[float]]:
+    """Of each program up to the end of each of its lines, under the policy that wrote it: what it knows of its own slips."""
+    batch = TokenBatch.of([one.answer for one in sampled], policy.pad_id, policy.device)
+    sums_BT = policy.logprobs(batch)[0].cumsum(1).tolist()
+    found = []
+    for one, sum_T in zip(sampled, sums_BT, strict=True):
+        prefixes = split_program(one.program, LINES.max_functions, LINES.granularity).prefixes if one.program else ()
+        found.append([sum_T[token] for token in step_end_tokens(one.answer.pieces, [len(prefix) for prefix in prefixes])])
+    return found
+
+
+@torch.no_grad()
 def explains(model: PRMModel, policy: LoraPolicy, sampled: Sequence[Graded]) -> float | None:
     """Share of the outcomes' variance, over the tokens of these programs, that the model explains as a critic."""
     known = [one for one in sampled if one.passed is not None]
