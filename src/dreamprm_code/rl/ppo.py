@@ -64,7 +64,9 @@ def within_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if any(words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed writing")):
+        if any(
+            words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed writing", "unexpected pos")
+        ):
             raise RLError(f"{folder}: the disk is full; make room and run the same command again: it goes on") from None
         raise
 
