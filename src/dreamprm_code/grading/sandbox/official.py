@@ -37,9 +37,9 @@ THREAD_HEAD_START_S = 0.0075
 """CPU time in which a thread that nobody joins can still get its output captured.
 
 There, the main function of such a program returns when the interpreter first switches threads, after 5 ms of wall time; what
-the threads print later is lost. Here no switch is forced and CPU time decides: of LiveCodeBench's programs, on our machine, threads
-that are kept there used at most 6.6 ms and those that are lost at least 9.4, beside other load and without. Near the limit both
-are a matter of luck.
+the threads print later is lost. Here no switch is forced and CPU time decides. Of LiveCodeBench's programs, threads that
+are kept there used at most 6.6 ms on our machine, and those that are lost at least 9.4, beside other load and without.
+Near the limit both are a matter of luck.
 """
 
 _DISABLED_IN_OS = (
