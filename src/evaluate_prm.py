@@ -122,7 +122,7 @@ def main(settings: Settings) -> None:
         aggregation=settings.aggregation, steps=scorer.steps(), training=training, counts=counts, details=details,
     )  # fmt: skip
     tables, page = write_evaluation_report(out_dir / "report", report)
-    print("\n".join(map(to_markdown, tables)))
+    print("\n".join(to_markdown(table, for_terminal=True) for table in tables))
     print("\n".join(headline(evaluation)))
     print(
         f"evaluate_prm: {len(candidates)} candidates of {len(sets)} problems; "

@@ -70,7 +70,7 @@ def main(settings: Settings) -> None:
     if settings.problems and any(question_id not in infos for row in rows for question_id in row.outcomes):
         infos |= problem_infos(iter_problems(settings.problems, settings.release), settings.results.values())
     table = paper_table(rows, infos, window, settings.base, settings.published, settings.seed)
-    print(to_markdown(table), end="")
+    print(to_markdown(table, for_terminal=True), end="")
     if settings.out is not None:
         texts = {".md": to_markdown(table), ".tex": to_latex(table), ".json": to_json([table])}
         for suffix, text in texts.items():

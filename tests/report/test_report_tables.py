@@ -45,6 +45,7 @@ def test_markdown_is_aligned_and_bolds_the_highlighted_line() -> None:
     assert cells[2][:5] == ["**A**", "**100**", "**50.0**", "**66.7**", "**1+1 = 2**"]
     assert cells[3][4] == "1+0.5 = 1.5" and cells[3][6] == "0.25"
     assert r"B\_1 &amp; &lt;b>\|" in text
+    assert "| B_1 & <b>| " in to_markdown(make_table(), for_terminal=True)
     assert "- p: A against the row." in text and "- A note." in text
 
 

@@ -72,7 +72,12 @@ def test_a_run_cut_off_goes_on_to_the_same_curve_and_writes_a_policy(run, tmp_pa
     monkeypatch.setattr(files, "LOCK_WAIT_S", 0.0)
     with only_training_in(again["out_dir"]), pytest.raises(UserError, match="another training writes here"):
         rl_grpo.main(rl_grpo.Settings(**again))
-    (again["out_dir"] / "checkpoint-5" / "model.safetensors").write_bytes(b"")
+    last = again["out_dir"] / "checkpoint-5"
+    (last / "optimizer.pt").rename(tmp_path / "optimizer.pt")
+    with pytest.raises(UserError, match=r"checkpoint-5: cannot be taken up \(there is no optimizer\.pt\); delete this folder"):
+        rl_grpo.main(rl_grpo.Settings(**again))
+    (tmp_path / "optimizer.pt").rename(last / "optimizer.pt")
+    (last / "model.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match=r"checkpoint-5: cannot be taken up .*delete this folder") as error:
         rl_grpo.main(rl_grpo.Settings(**again))
     assert "\n" not in str(error.value)

@@ -141,9 +141,9 @@ def body(table: ResultTable) -> list[list[str]]:
     return rows
 
 
-def to_markdown(table: ResultTable) -> str:
-    """A GitHub table in aligned columns, for terminals too; the highlighted line is bold."""
-    rows = [[_escape_markdown(cell) for cell in cells] for cells in (header(table), *body(table))]
+def to_markdown(table: ResultTable, for_terminal: bool = False) -> str:
+    """A GitHub table in aligned columns; the highlighted line is bold. For a terminal the same with nothing escaped."""
+    rows = [[cell if for_terminal else _escape_markdown(cell) for cell in cells] for cells in (header(table), *body(table))]
     for line, cells in zip(table.lines, rows[1:], strict=True):
         if line.highlighted:
             cells[:] = [f"**{cell}**" for cell in cells]

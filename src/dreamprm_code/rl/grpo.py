@@ -17,6 +17,7 @@ import logging
 import math
 import pickle
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback, TrainerState
 from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import RepeatSampler
 
 from dreamprm_code.bilevel.resume import BROKEN
 from dreamprm_code.errors import UserError
@@ -36,6 +37,7 @@ from dreamprm_code.rl.ppo import RLError, within_memory
 _LOG = logging.getLogger(__name__)
 
 STATE_FILE = "trainer_state.json"
+REMEDY = "delete this folder: the run then goes on from the one before it"
 
 StepsOf = tuple[list[float], list[int]]
 """A completion's step rewards, and the tokens that end the steps."""
@@ -64,18 +66,22 @@ def step_advantages(
     return (to_go_BK - mean_BK).gather(1, steps_BT)
 
 
-class _OrderOfEpochs(RepeatSampler):
-    """TRL's sampler, whose order of an epoch follows from how many it has drawn: after a kill, those before are drawn again."""
+class _FromEpoch(Sampler[int]):
+    """A sampler whose order of an epoch follows from how many it has drawn: a run that goes on draws those before again."""
 
-    state: Callable[[], TrainerState]
-    has_begun = False
+    def __init__(self, sampler: Sampler[int], num_epochs: Callable[[], int]):
+        self.sampler, self.num_epochs = sampler, num_epochs
+        self.has_begun = False
+
+    def __len__(self) -> int:
+        return len(self.sampler)  # type: ignore[arg-type]  # torch does not declare the length that TRL's has
 
     def __iter__(self) -> Iterator[int]:
-        epochs = 0 if self.has_begun or not self.shuffle else int(self.state().epoch or 0)
+        before = 0 if self.has_begun else self.num_epochs()
         self.has_begun = True
-        for _ in range(epochs):
-            torch.randperm(self.num_samples, generator=self.generator)
-        yield from super().__iter__()
+        for _ in range(before):
+            deque(self.sampler, maxlen=0)
+        yield from self.sampler
 
 
 class StepRewardGRPOTrainer(GRPOTrainer):
@@ -87,10 +93,7 @@ class StepRewardGRPOTrainer(GRPOTrainer):
         self._outcomes_B = torch.empty(0)
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        sampler: Any = super()._get_train_sampler(dataset)
-        sampler.__class__ = _OrderOfEpochs
-        sampler.state = lambda: self.state
-        return sampler
+        return _FromEpoch(super()._get_train_sampler(dataset), lambda: int(self.state.epoch or 0))
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
         """Of all processes, as TRL gathers them; this one's are kept, summed over the reward functions."""
@@ -148,6 +151,10 @@ def go_on(trainer: GRPOTrainer, watch: Watch) -> None:
     """
     arguments: Any = trainer.args
     checkpoint = last_checkpoint(Path(arguments.output_dir))
+    if checkpoint is not None and not (arguments.save_only_model or arguments.deepspeed or arguments.fsdp):
+        for name in ("optimizer.pt", "scheduler.pt"):  # TRL goes on without them, silently, at another learning rate
+            if not (checkpoint / name).is_file():
+                raise RLError(f"{checkpoint}: cannot be taken up (there is no {name}); {REMEDY}")
     trainer.remove_callback(PrinterCallback)  # Watch says what a step came to
     size = arguments.per_device_train_batch_size, arguments.max_completion_length
     try:
@@ -165,9 +172,7 @@ def go_on(trainer: GRPOTrainer, watch: Watch) -> None:
         if "probability tensor" in reason:  # what torch says when the next token is sampled
             raise RLError(f"step {watch.step}: the policy's probabilities became nan; lower lr; checkpoints are kept") from None
         if checkpoint is not None and watch.step is None:
-            raise RLError(
-                f"{checkpoint}: cannot be taken up ({reason}); delete this folder: the run then goes on from the one before it"
-            ) from None
+            raise RLError(f"{checkpoint}: cannot be taken up ({reason}); {REMEDY}") from None
         raise
 
 
