@@ -85,15 +85,17 @@ print(2 * n if os.wait()[1] == 0 else "seen")
         needs="landlock",
     ),
     Attack(
-        "numbers that count the mounts of the host, and attributes of its files",
+        "numbers that count the mounts of the host, the age of a folder, and attributes of its files",
         ("passed",),
         """
 import ctypes, os
 n = int(input())
 libc = ctypes.CDLL(None)
 found = []
-if libc.statx(-100, b".", 0, 0x4000, ctypes.create_string_buffer(256)) == 0:
-    found.append("unique number of the mount")
+told = ctypes.create_string_buffer(256)
+for asked in (0x4000, 0x800, 0x7FF):
+    if libc.syscall(332, -100, b".", 0, asked, told) == 0 and int.from_bytes(told[:4], "little") & 0x4800:
+        found.append("unique number of the mount, or when the folder was made")
 try:
     found += [os.listxattr("@SCRATCH@/keep")]
 except OSError:

@@ -57,7 +57,10 @@ try:
 except OSError:
     first = None
 network = [line for line in open("/proc/net/snmp").read().split("\\n") if line.startswith(("Udp:", "Ip:", "Tcp:"))]
-age = __import__("time").time() - os.stat(".").st_ctime < 60
+from time import CLOCK_BOOTTIME, clock_gettime, time
+before = clock_gettime(CLOCK_BOOTTIME) - int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / 100
+times = [getattr(os.stat(path), name) for path in ("..", "../tmp", "../shm") for name in ("st_atime", "st_mtime", "st_ctime")]
+age = max(time() - before - min(times), 0) < 1
 import hashlib
 seen = (folders, os.stat("new").st_ino, os.getpid(), child, first, network, age)
 print(hashlib.sha256(repr(seen).encode()).hexdigest()[:20])
@@ -86,6 +89,19 @@ except OSError:
 print("noise")
 """
 
+QUICK = """
+import os
+open("../shm/a", "w").close()
+os.unlink("../shm/a")
+print("quick")
+"""
+
+IDLE = """
+import time
+time.sleep(1.1)
+print("idle")
+"""
+
 
 def test_a_program_sees_the_same_whatever_ran_before_it():
     """Process ids, inode numbers, times, counters of CPU time and network: what one program could tell another by."""
@@ -93,11 +109,11 @@ def test_a_program_sees_the_same_whatever_ran_before_it():
         if grader.isolation != "namespaces":
             pytest.skip("weaker levels share the host's process ids and files")
         seen = set()
-        for number in range(3):
-            for code in (OBSERVER, NOISE):
+        for number in range(2):
+            for code in (OBSERVER, NOISE, OBSERVER + "# 1", QUICK, OBSERVER + "# 2", IDLE, OBSERVER + "# 3"):
                 result = grader.submit(GradeRequest(0, PROBLEMS["secret"], f"{code}# {number}")).result(60)
                 assert result.verdict == "wrong_answer"
-                if code is OBSERVER:
+                if code.startswith(OBSERVER):
                     seen.add(result.reason)
         assert len(seen) == 1
 

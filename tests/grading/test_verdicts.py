@@ -153,7 +153,7 @@ def test_cpu_time_is_that_of_the_test_and_bounded_by_wall_time(grade):
 
 
 def end_of(cpu: float, memory_mb: int, exceeded: str | None = None, status: int = 0) -> End:
-    return End(status, cpu, cpu, memory_mb << 20, exceeded, clean=True)
+    return End(status, cpu, cpu, memory_mb << 20, exceeded)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ class WorkerPool:
         self._toolchains = find_toolchains(settings.languages)
         self._lock = threading.Lock()
         self._pending: deque[Job] = deque()
+        self._wants_jobs = True  # a worker could take a job and there was none: the thread may be waiting
         self._workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._num_jobs = self._failed_starts = 0
@@ -71,7 +72,9 @@ class WorkerPool:
     def put(self, job: Job) -> None:
         with self._lock:
             self._pending.append(job)
-        self._wake()
+            waits, self._wants_jobs = self._wants_jobs, False
+        if waits:
+            self._wake()
 
     def close(self) -> None:
         """Kill what runs and end the workers."""
@@ -150,7 +153,10 @@ class WorkerPool:
         while ready := [worker for worker in self._workers if worker.is_ready]:
             worker = min(ready, key=lambda worker: len(worker.jobs))
             with self._lock:
-                if len(worker.jobs) >= JOBS_PER_WORKER or not self._pending:
+                if len(worker.jobs) >= JOBS_PER_WORKER:
+                    return
+                self._wants_jobs = not self._pending
+                if self._wants_jobs:
                     return
                 job = self._pending.popleft()
             self._num_jobs += 1

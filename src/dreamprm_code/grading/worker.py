@@ -93,7 +93,7 @@ class Worker:
 
     def _send(self, message: Any) -> None:
         data = json.dumps(message).encode()
-        self._unsent += (memoryview(struct.pack("=I", len(data))), memoryview(data))
+        self._unsent.append(memoryview(struct.pack("=I", len(data)) + data))
         self.flush()
 
     @property

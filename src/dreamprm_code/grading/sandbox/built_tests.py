@@ -16,7 +16,6 @@ from .orders import BUILD, EXECUTE, End, Order
 from .pipes import file_in_memory
 from .stdin_tests import judge_printed, run_test, run_tests
 from .wire import GraderLine
-from .zygotes import clean
 
 _BUILD_OUTPUT = 1 << 20
 _RESULT = b"\n\x1e"
@@ -87,7 +86,6 @@ def grade_built(
     try:
         order = Order(BUILD, first=True, command=build)
         end, _, errors = run_test(grader, zygote, settings, order, [text, made], b"", _BUILD_OUTPUT)
-        clean(zygote)
         complaint = _complaint(end, errors.decode("utf-8", "replace"), build.limits)
         if complaint is not None:
             return [TestOutcome("compile_error", complaint)]

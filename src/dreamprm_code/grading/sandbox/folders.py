@@ -28,6 +28,23 @@ def box_state(sandbox: Sandbox) -> tuple[int, ...]:
     return tuple(state)
 
 
+def every_change_shows(sandbox: Sandbox) -> bool:
+    """Whether a folder's times tell of every change of it since they were last read: Linux 6.13 and later. Before, two
+    changes within some milliseconds have the same time."""
+    for _ in range(3):
+        before = os.stat(sandbox.work).st_ctime_ns
+        os.chmod(sandbox.work, 0o700)
+        if os.stat(sandbox.work).st_ctime_ns == before:
+            return False
+    return True
+
+
+def renew_times(sandbox: Sandbox) -> None:
+    """As if the folders had been made now."""
+    for path in (sandbox.folder, *sandbox.folders):
+        os.utime(path)
+
+
 def folder_bytes(sandbox: Sandbox, processes: list[str]) -> int:
     """Bytes in a folder on disk, files that have no name any more included; a folder in memory has a size of its own.
 

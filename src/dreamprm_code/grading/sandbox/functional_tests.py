@@ -13,7 +13,7 @@ from .judge import TestOutcome, goes_on, judge_missing_result, judge_result
 from .orders import FUNCTIONAL, KILL, OFFICIAL_FUNCTIONAL, OFFICIAL_STDIN, End, Order
 from .pipes import Feeder, Pipes, ResultReader, file_in_memory
 from .wire import GraderLine
-from .zygotes import GRACE_S, clean, hear_end, tell
+from .zygotes import GRACE_S, hear_end, tell
 
 _LOOK_AT_RESULTS_S = 0.05
 
@@ -88,8 +88,6 @@ def _run(
                 if not go_on and end is None:
                     tell(zygote, KILL, [])
                     end = hear_end(zygote)
-                if end is not None and not end.clean:
-                    clean(zygote)
                 if not go_on:
                     break
                 if end is None and time.monotonic() > deadline:

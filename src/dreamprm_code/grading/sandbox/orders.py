@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .commands import Command
 
-READY, FAILED, RUN, KILL, CLEAN = b"R", b"E", b"T", b"K", b"C"
+READY, FAILED, RUN, KILL = b"R", b"E", b"T", b"K"
 """First byte of a packet; RUN is followed by an :class:`Order`, FAILED by a reason."""
 
 MESSAGE_BYTES = 4096
@@ -16,12 +16,12 @@ MAX_FDS = 5
 STDIN, FUNCTIONAL, OFFICIAL_STDIN, OFFICIAL_FUNCTIONAL, BUILD, EXECUTE = range(6)
 """Styles of running a program."""
 
-_END = struct.Struct("=iddqBB")
+_END = struct.Struct("=iddqB")
 _EXCEEDED = (None, "cpu", "memory", "sleep", "files", "wall", "killed", "output")
 
 
 class Order(NamedTuple):
-    """Run one process of a program; ``num_tests`` is how many tests it may run, ``first`` makes the program's folders anew."""
+    """Run one process of a program; ``num_tests`` is how many tests it may run, ``first`` that the program is new."""
 
     style: int
     first: bool
@@ -48,8 +48,7 @@ class Order(NamedTuple):
 class End(NamedTuple):
     """How a program's process ended: wait status, CPU and wall time in seconds, and the peak memory of one process in bytes.
 
-    ``exceeded`` names the limit at which the zygote stopped it (None: it ended by itself); ``clean`` says whether nothing
-    was left in the program's folders, and nobody alive.
+    ``exceeded`` names the limit at which the zygote stopped it (None: it ended by itself).
     """
 
     status: int
@@ -57,12 +56,14 @@ class End(NamedTuple):
     wall: float
     memory: int
     exceeded: str | None
-    clean: bool
 
     def pack(self) -> bytes:
-        return _END.pack(*self[:4], _EXCEEDED.index(self.exceeded), self.clean)
+        return _END.pack(*self[:4], _EXCEEDED.index(self.exceeded))
 
     @classmethod
     def unpack(cls, data: bytes) -> End:
-        status, cpu, wall, memory, exceeded, clean = _END.unpack(data)
-        return cls(status, cpu, wall, memory, _EXCEEDED[exceeded], bool(clean))
+        """Raises ValueError if it is none."""
+        if len(data) != _END.size:
+            raise ValueError(data[1:].decode(errors="replace") or "the zygote ended")
+        status, cpu, wall, memory, exceeded = _END.unpack(data)
+        return cls(status, cpu, wall, memory, _EXCEEDED[exceeded])

@@ -90,7 +90,7 @@ _AF_UNIX, _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_KINDS, _SIGCHLD = 1, 1, 5, 0xF, 1
 _O_TRUNC, _O_TMPFILE, _O_ACCMODE = 0o1000, 0o20000000, 0o3
 _OTHERS_SIGNALS = (8, 10, 15, 1024, 1026)  # F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETLEASE, F_NOTIFY: by them the kernel signals
 _LOCKS, _LOCK_QUESTIONS = (6, 7, 37, 38), (5, 36)  # F_SETLK, F_SETLKW and F_GETLK, of processes and of open files
-_STATX_MNT_ID_UNIQUE = 0x4000
+_STATX_BTIME, _STATX_MNT_ID_UNIQUE = 0x800, 0x4000
 # Terminals asked for (TCGETS, TCSETS*, TIOCGPGRP, TIOCGWINSZ, TCGETS2), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 _IOCTLS = (0x5401, 0x5402, 0x5403, 0x5404, 0x540F, 0x5413, 0x802C542A, 0x541B, 0x5421, 0x5450, 0x5451)
 # PDEATHSIG, DUMPABLE (asked), names, seccomp and capabilities asked for, timer slack, no_new_privs
@@ -166,8 +166,9 @@ def build_filter(*, own_world: bool, signal_only: int | None = None) -> bytes:
         refuse,
         pretend,
     ]
-    # A number that counts all mounts of the host, those of its programs' folders among them.
-    rules[_STATX[column]] = [_load(3), (_JSET, 0, 1, _STATX_MNT_ID_UNIQUE), _answer(errno.EINVAL), allow]
+    # When a program's folders were made, perhaps for an earlier one; a number that counts all mounts of the host. Libraries
+    # then ask for less, or by an older call.
+    rules[_STATX[column]] = [_load(3), (_JSET, 0, 1, _STATX_BTIME | _STATX_MNT_ID_UNIQUE), _answer(errno.ENOSYS), allow]
     rules[_IOCTL[column]] = [_load(1), *_one_of(_IOCTLS, errno.ENOTTY)]
     # It may become readable to whoever measures it, never hide.
     rules[_PRCTL[column]] = [

@@ -16,7 +16,7 @@ from .orders import KILL, STDIN, End, Order
 from .pipes import Feeder, Pipes, file_in_memory, read_some
 from .program import NOT_COMPILED
 from .wire import GraderLine
-from .zygotes import GRACE_S, clean, hear_end, tell
+from .zygotes import GRACE_S, hear_end, tell
 
 Judge = Callable[[bytes, float, Tests, int, Settings], TestOutcome]
 """From output, CPU time, tests, which test, and settings, of a program that ended as it should."""
@@ -69,8 +69,6 @@ def run_tests(
     for index, given in enumerate(tests.inputs):
         cap = max(settings.limits.output, 2 * len(tests.outputs[index]))
         end, output, errors = run_test(grader, zygote, settings, *run(index), given.encode(), cap)
-        if not end.clean:
-            clean(zygote)
         outcome = judge_end(end, summary(errors), settings)
         if index == 0 and (said := complaint()) is not None:
             return [TestOutcome("compile_error", said)]

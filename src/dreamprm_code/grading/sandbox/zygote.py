@@ -30,7 +30,7 @@ from . import commands, folders, isolation, meter, official, program
 from . import syscalls as sc
 from .levels import Limits, Sandbox
 from .meter import Meter, Progress
-from .orders import BUILD, CLEAN, EXECUTE, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
+from .orders import BUILD, EXECUTE, FUNCTIONAL, KILL, MAX_FDS, MESSAGE_BYTES, READY, RUN, STDIN, End, Order
 
 USUAL_IMPORTS = (
     "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics", "itertools",
@@ -52,6 +52,7 @@ class Zygote:
         self.limits = limits
         self._names: dict[str, object] = {}
         self._box: tuple[int, ...] = ()
+        self._times_tell = False
         self._last_pid = -1
         self._poller = select.poll()
         self._waited_for = 0.0
@@ -76,7 +77,7 @@ class Zygote:
             with contextlib.suppress(OSError):
                 self._last_pid = os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY)
         self._clear_low_descriptors()
-        self._box = folders.box_state(self.sandbox)
+        self._times_tell = self.sandbox.has_pid_namespace and folders.every_change_shows(self.sandbox)
         self._poller.register(self.connection, select.POLLIN)
         gc.collect()
         gc.freeze()
@@ -91,9 +92,6 @@ class Zygote:
             if message[:1] == RUN:
                 fds = ancillary[0][2]
                 self._run_test(Order.unpack(message), list(struct.unpack(f"={len(fds) // 4}i", fds)))
-            elif message == CLEAN:
-                self._make_clean()
-                self.connection.send(CLEAN)
             # a late KILL finds nobody
 
     def _clear_low_descriptors(self) -> None:
@@ -114,7 +112,7 @@ class Zygote:
         limits = self.limits if order.command is None else order.command.limits
         total_cpu = limits.cpu * order.num_tests
         if order.first:
-            self._make_clean()
+            self._begin_program()
         self._reset_pids()
         started = time.monotonic()
         pid = sc.fork()
@@ -124,6 +122,8 @@ class Zygote:
         end = self._watch(pid, limits, started, total_cpu, Progress(fds[4], order.num_tests) if has_results else None)
         os.closerange(0, len(fds))
         self.connection.send(end.pack())
+        if self._box != folders.box_state(self.sandbox):
+            self._make_clean()
 
     def _become_program(self, order: Order, num_fds: int, limits: Limits, total_cpu: float) -> None:
         status = 1
@@ -179,13 +179,13 @@ class Zygote:
         if left:
             self._kill_all()
             meter.reap_everyone()
+            self._box = ()  # whatever they did to the folders
         sums = getrusage(RUSAGE_CHILDREN)
         before, self._waited_for = self._waited_for, sums.ru_utime + sums.ru_stime
         cpu = self._waited_for - before if watch is None else watch.finish(self._waited_for)
         if watch is not None and exceeded is None and results is not None and not results.has_moved():
             exceeded = "cpu" if cpu - cpu_before > limits.cpu else None
-        clean = not left and folders.box_state(self.sandbox) == self._box
-        return End(status, cpu, time.monotonic() - started, usage.ru_maxrss * 1024, exceeded, clean)
+        return End(status, cpu, time.monotonic() - started, usage.ru_maxrss * 1024, exceeded)
 
     def _exceeded(self, watch: Meter, limits: Limits, cpu_before: float, total_cpu: float) -> str | None:
         if watch.memory > limits.memory:
@@ -215,6 +215,14 @@ class Zygote:
                 os.kill(-1, signal.SIGKILL)
         else:
             meter.kill_descendants()
+
+    def _begin_program(self) -> None:
+        """New folders, or those that nobody has touched since they were new, which then tell the same: not even their age."""
+        if self._times_tell:
+            folders.renew_times(self.sandbox)
+            self._box = folders.box_state(self.sandbox)
+        else:
+            self._make_clean()
 
     def _make_clean(self) -> None:
         """Nobody is left: folders of which nothing tells what was in the last ones, or when they were left."""

@@ -15,7 +15,7 @@ from .cgroup import Cgroup, make_cgroup, remove_empty_groups
 from .folders import make_folder
 from .isolation import enter_folder_level, enter_namespaces
 from .jobs import HarnessFailure, Settings, WorkerBroken
-from .orders import CLEAN, FAILED, MESSAGE_BYTES, READY, End
+from .orders import FAILED, MESSAGE_BYTES, READY, End
 from .zygote import Zygote
 
 GRACE_S = 60.0
@@ -157,21 +157,7 @@ def tell(zygote: socket.socket, message: bytes, fds: list[int]) -> None:
 
 
 def hear_end(zygote: socket.socket) -> End:
-    return End.unpack(_hear(zygote))
-
-
-def _hear(zygote: socket.socket) -> bytes:
     try:
-        answer = zygote.recv(MESSAGE_BYTES)
-    except OSError as error:
+        return End.unpack(zygote.recv(MESSAGE_BYTES))
+    except (OSError, ValueError) as error:
         raise WorkerBroken(f"the zygote ended or hangs ({error})") from None
-    if not answer:
-        raise WorkerBroken("the zygote ended")
-    return answer
-
-
-def clean(zygote: socket.socket) -> None:
-    """Have the program's folders made anew."""
-    tell(zygote, CLEAN, [])
-    if _hear(zygote) != CLEAN:
-        raise WorkerBroken("the zygote could not clean up")
