@@ -178,7 +178,7 @@ def _is_setting(name: object, scripts: typing.Iterable[Path]) -> bool:
     """Whether some stage has this setting. Their modules are read one after the other, only until one has it."""
     if name in _all_settings():
         return True
-    for path in scripts:
+    for path in sorted(scripts, key=lambda path: not path.stem.startswith("gen_")):  # those first: the others load torch
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
         importlib.import_module(path.stem)

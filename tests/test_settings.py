@@ -168,10 +168,10 @@ def test_the_configurations_that_come_with_the_project_are_taken_by_their_stages
 
 
 def test_a_shared_setting_of_another_stage_is_found_in_a_process_of_its_own(root: Path, python: str, tmp_path: Path) -> None:
-    """What export_prm knows nothing of: an option of the sampling stages, and one that no stage has."""
-    for setting, message in (("retries", "'checkpoint' is missing"), ("retrys", "did you mean 'retries'")):
+    """What grade.py knows nothing of: an option of the sampling stages, and one that no stage has."""
+    for setting, message in (("retries", "give --code and --tests"), ("retrys", "did you mean 'retries'")):
         (tmp_path / "c.yaml").write_text(f"shared: {{{setting}: 1}}")
-        command = [python, str(root / "src/export_prm.py"), "--config", str(tmp_path / "c.yaml")]
+        command = [python, str(root / "src/grade.py"), "--config", str(tmp_path / "c.yaml")]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 

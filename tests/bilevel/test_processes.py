@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import train_worker
-from processes import UNEVEN, assert_same_result, kill_in_the_bilevel_stage, launch, result_of, run_all
+from processes import UNEVEN, assert_same_result, kill_in_the_bilevel_stage, result_of, run_all
 
 from dreamprm_code.bilevel.progress import read_log
 from dreamprm_code.errors import UserError
@@ -31,10 +31,10 @@ TOGETHER: dict[str, dict] = {
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory) -> Path:
-    """The folder of all of them. Processes take longer to start than to train, so they are started once; but ``killed`` was
+    """The folder of all of them. They are trained in the same two processes; but ``killed`` was
     trained before by others, which were killed in the bi-level stage, and goes on here."""
     folder = tmp_path_factory.mktemp("two-processes")
-    kill_in_the_bilevel_stage(launch(folder / "killed", processes=2, shard=True, sleep=0.05), folder / "killed")
+    kill_in_the_bilevel_stage(folder / "killed", processes=2, shard=True)
     run_all(folder, TOGETHER)
     return folder
 
@@ -53,7 +53,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     """kill -9 in the middle of the bi-level stage; final weights, labels and log are those of a run without the kill."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     train_worker.run(out=str(straight), dropout=0.1)
-    kill_in_the_bilevel_stage(launch(killed, dropout=0.1, sleep=0.05), killed)
+    kill_in_the_bilevel_stage(killed, dropout=0.1)
     train_worker.run(out=str(killed), dropout=0.1)
     assert_same_result(straight, killed)
 
@@ -65,7 +65,7 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
 
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_equal_one(two_processes, tmp_path):
-    """The same global batches under torchrun: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
+    """The same global batches: float64 parameters and labels agree to 1e-9 after ten steps of Adam.
 
     Sums are taken in another order, and Adam divides small gradients by themselves: in float32 it is 1e-4.
     """

@@ -1,11 +1,10 @@
-"""Train a tiny PRM as a process of its own, to be killed and to be started by torchrun. Argument: a JSON list of runs."""
+"""Train a tiny PRM; in a process of its own to be killed, in several to be compared (processes.py)."""
 
 from __future__ import annotations
 
 import gc
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,8 +75,3 @@ def run(
         state = {name: param.detach().cpu() for name, param in model.named_parameters() if param.requires_grad}
         labels = torch.tensor(result.labels, dtype=torch.float64)
         torch.save(state | {"labels": labels, "best_step": torch.tensor(result.best_step)}, Path(out) / "result.pt")
-
-
-if __name__ == "__main__":
-    for arguments in json.loads(sys.argv[1]):
-        run(**arguments)

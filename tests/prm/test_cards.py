@@ -238,6 +238,7 @@ def test_the_card_of_the_bundled_head_has_the_blocks_of_todays_cards(root, tmp_p
     assert ModelCard.load(bundled / "README.md").data.base_model == "Qwen/Qwen2.5-Coder-0.5B-Instruct"
 
 
+@pytest.mark.slow
 def test_the_card_of_the_bundled_head_runs_and_gives_our_scores(root, tmp_path, monkeypatch):
     if not (root / "models/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf").is_file():
         pytest.skip("its backbone is not here; python src/fetch_model.py --name qwen2.5-coder-0.5b-instruct")

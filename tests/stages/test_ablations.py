@@ -9,6 +9,7 @@ import ablations
 import pytest
 import yaml
 
+import train_prm
 from builders.training import WINDOWS, solution, write_training_files
 from cli import parse_settings
 from dreamprm_code.errors import UserError
@@ -31,12 +32,30 @@ def run(tmp_path, backbone):
     return tmp_path
 
 
-def test_every_ablation_has_its_lines_and_counts_are_right(run, root, python):
-    config = str(run / "config.yaml")
-    command = [python, str(root / "src" / "studies" / "ablations.py"), "--config", config, "--train-config", config]
-    command += ["--plain-solutions", str(run / "run" / "test_solutions.jsonl")]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def one_process_for_one_training(monkeypatch):
+    """The first training runs as it does for users, the others here: a process takes longer to start than to train."""
+    run_process, seen = subprocess.run, []
+
+    def run(command, **more):
+        if not command[1].endswith("train_prm.py"):
+            return run_process(command, **more)
+        seen.append(command)
+        if len(seen) == 1:
+            return run_process(command, **more)
+        train_prm.main(parse_settings(train_prm.Settings, "train_prm", "", command[2:]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return seen
+
+
+def test_every_ablation_has_its_lines_and_counts_are_right(run, root, monkeypatch, one_process_for_one_training):
+    monkeypatch.chdir(root)
+    flags = ["--config", str(run / "config.yaml"), "--train-config", str(run / "config.yaml")]
+    flags += ["--plain-solutions", str(run / "run" / "test_solutions.jsonl")]
+    ablations.main(parse_settings(ablations.Settings, "ablations", "", flags))
+    assert len(one_process_for_one_training) == 3
     rows = json.loads((run / "run" / "ablations" / "ablations.json").read_text())
     variants = {}
     for row in rows:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +107,9 @@ def test_the_printed_table_has_counts_intervals_and_the_published_rows_with_thei
 
 def test_markdown_latex_and_json_files(results: dict[str, str], run: Callable[..., str], tmp_path: Path) -> None:
     flags = ("--results", json.dumps(results), "--start", "2025-02-01", "--out", str(tmp_path / "table"))
-    assert run(*flags) == (tmp_path / "table.md").read_text()
+    shown, text = run(*flags), (tmp_path / "table.md").read_text()
+    escaped = re.sub(r"\\(.)", r"\1", html.unescape(text))
+    assert re.sub("-+", "-", shown).split() == re.sub("-+", "-", escaped).split() and "\\" not in shown
     assert r"\textbf{DreamPRM-Code} & \textbf{100} & \textbf{92.3}" in (tmp_path / "table.tex").read_text()
     assert len(json.loads((tmp_path / "table.json").read_text())[0]["lines"]) == 11
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+import checkpoints
+import pytest
 
 from builders.rows import make_solution
+from cli import parse_settings
+from dreamprm_code.errors import UserError
 from dreamprm_code.jsonl import read_rows, write_rows
 from dreamprm_code.records import SolutionScores
 from dreamprm_code.study.real_tables import ArmScores
 
 
-def compare(root, python, folder, *scored: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        python,
-        "src/studies/checkpoints.py",
-        "--solutions",
-        folder / "test_solutions.jsonl",
-        "--out-dir",
-        folder / "out",
-    ]
-    return subprocess.run([*map(str, command), "--scored", *scored], cwd=root, capture_output=True, text=True)
+def compare(folder, *scored: str) -> None:
+    flags = ["--solutions", str(folder / "test_solutions.jsonl"), "--out-dir", str(folder / "out"), "--scored", *scored]
+    checkpoints.main(parse_settings(checkpoints.Settings, "checkpoints", "", flags))
 
 
 def write_scores(folder, values: dict[str, list[list[float | None]]]) -> None:
@@ -37,15 +33,15 @@ def write_scores(folder, values: dict[str, list[list[float | None]]]) -> None:
     write_rows(folder / "test_scores.jsonl", rows)
 
 
-def test_seeds_of_a_method_are_folders_of_one_name(root, python, tmp_path):
+def test_seeds_of_a_method_are_folders_of_one_name(tmp_path, capsys):
     programs = [make_solution(name, index, passed=index == 1) for name in ("a", "b") for index in range(2)]
     write_rows(tmp_path / "test_solutions.jsonl", programs)
     write_scores(tmp_path / "s1", {"a": [[0.1, 0.2], [0.8, 0.9]], "b": [[0.9], [0.1]]})
     write_scores(tmp_path / "s2", {"a": [[0.1], [0.3]], "b": [[None], [0.1]]})
-    done = compare(root, python, tmp_path, f"joint={tmp_path / 's1'}", f"joint={tmp_path / 's2'}")
-    assert done.returncode == 0, done.stderr
-    assert "| joint | 1.5 (1, 2) |" in done.stdout and "| oracle | 2 |" in done.stdout
-    assert (tmp_path / "out/table.md").read_text() in done.stdout
+    compare(tmp_path, f"joint={tmp_path / 's1'}", f"joint={tmp_path / 's2'}")
+    shown = capsys.readouterr().out
+    assert "| joint | 1.5 (1, 2) |" in shown and "| oracle | 2 |" in shown
+    assert (tmp_path / "out/table.md").read_text() in shown
     rows = read_rows(tmp_path / "out/scores.jsonl", ArmScores)
     assert [(row.seed, row.question_id, row.scores) for row in rows] == [
         (1, "a", [0.15, 0.85]), (1, "b", [0.9, 0.1]), (2, "a", [0.1, 0.3]), (2, "b", [0.0, 0.1]),
@@ -59,5 +55,6 @@ def test_seeds_of_a_method_are_folders_of_one_name(root, python, tmp_path):
         ),
         ("joint", "'joint' is not NAME=FOLDER"),
     ):
-        failed = compare(root, python, tmp_path, wrong)
-        assert failed.returncode == 2 and message in failed.stderr and "Traceback" not in failed.stderr
+        with pytest.raises(UserError) as error:
+            compare(tmp_path, wrong)
+        assert message in str(error.value)
