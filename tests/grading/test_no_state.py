@@ -118,6 +118,28 @@ def test_a_program_sees_the_same_whatever_ran_before_it():
         assert len(seen) == 1
 
 
+RAZES = """
+import os, time
+if input() == "first":
+    for path in ("../tmp", "../shm", "../work"):
+        os.rmdir(path)
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(1000)
+print(sorted(os.listdir("/sandbox")))
+"""
+
+
+def test_folders_that_a_program_removed_while_it_left_a_process_are_there_in_its_next_test():
+    folders = "['shm', 'tmp', 'work']"
+    problem = make_problem("razed", [("first", "[]"), ("second", folders)])
+    with Grader(GraderSettings(workers=1, **LIMITS)) as grader:
+        if grader.isolation != "namespaces":
+            pytest.skip("weaker levels have other folders")
+        result = grader.submit(GradeRequest(0, problem, RAZES)).result(60)
+        assert result.passed, result
+
+
 REWRITES_ITS_TEXT = """
 import os
 def solve(n):

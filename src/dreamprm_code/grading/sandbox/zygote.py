@@ -51,7 +51,7 @@ class Zygote:
         self.sandbox = sandbox
         self.limits = limits
         self._names: dict[str, object] = {}
-        self._box: tuple[int, ...] = ()
+        self._box: tuple[int, ...] | None = None  # how the program found its folders; None: nobody knows
         self._times_tell = False
         self._last_pid = -1
         self._poller = select.poll()
@@ -179,7 +179,7 @@ class Zygote:
         if left:
             self._kill_all()
             meter.reap_everyone()
-            self._box = ()  # whatever they did to the folders
+            self._box = None
         sums = getrusage(RUSAGE_CHILDREN)
         before, self._waited_for = self._waited_for, sums.ru_utime + sums.ru_stime
         cpu = self._waited_for - before if watch is None else watch.finish(self._waited_for)
