@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import train_worker
@@ -24,13 +25,13 @@ CONTEXT.set_forkserver_preload(["train_worker"])  # a process takes longer to im
 
 def launch(runs: list[dict[str, Any]], processes: int = 1) -> list[multiprocessing.context.ForkServerProcess]:
     """Trainings one after the other, in one process or in several that torch.distributed connects as torchrun would."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # of the server that forks them
-    os.environ["OMP_NUM_THREADS"] = "1"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     started = [CONTEXT.Process(target=_work, args=(runs, rank, processes, port)) for rank in range(processes)]
-    for process in started:
-        process.start()
+    of_the_server = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}  # the first start begins it
+    with mock.patch.dict(os.environ, of_the_server):
+        for process in started:
+            process.start()
     return started
 
 

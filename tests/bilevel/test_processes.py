@@ -31,8 +31,8 @@ TOGETHER: dict[str, dict] = {
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory) -> Path:
-    """The folder of all of them. They are trained in the same two processes; but ``killed`` was
-    trained before by others, which were killed in the bi-level stage, and goes on here."""
+    """The folder of all of them. They are trained in the same two processes; but ``killed`` was trained before by others, which
+    were killed in the bi-level stage, and goes on here."""
     folder = tmp_path_factory.mktemp("two-processes")
     kill_in_the_bilevel_stage(folder / "killed", processes=2, shard=True)
     run_all(folder, TOGETHER)

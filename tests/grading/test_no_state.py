@@ -46,6 +46,11 @@ def test_an_oracle_that_remembers_by_times_of_folders_never_passes():
 
 OBSERVER = """
 import os
+from time import CLOCK_BOOTTIME, clock_gettime, time
+before = clock_gettime(CLOCK_BOOTTIME) - int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / 100
+paths, names = ("..", ".", "../tmp", "../shm"), ("st_atime", "st_mtime", "st_ctime")
+times = [getattr(os.stat(path), name) for path in paths for name in names]
+age = max(time() - before - min(times), 0) < 1
 folders = [(f.st_ino, f.st_mode, f.st_nlink, f.st_size) for f in map(os.stat, ("..", ".", "../tmp", "../shm"))]
 open("new", "w").close()
 child = os.fork()
@@ -57,10 +62,6 @@ try:
 except OSError:
     first = None
 network = [line for line in open("/proc/net/snmp").read().split("\\n") if line.startswith(("Udp:", "Ip:", "Tcp:"))]
-from time import CLOCK_BOOTTIME, clock_gettime, time
-before = clock_gettime(CLOCK_BOOTTIME) - int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / 100
-times = [getattr(os.stat(path), name) for path in ("..", "../tmp", "../shm") for name in ("st_atime", "st_mtime", "st_ctime")]
-age = max(time() - before - min(times), 0) < 1
 import hashlib
 seen = (folders, os.stat("new").st_ino, os.getpid(), child, first, network, age)
 print(hashlib.sha256(repr(seen).encode()).hexdigest()[:20])
